@@ -1,0 +1,84 @@
+"""A task script's config.json and manifest.json, as validated data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from stepline.model.values import Json
+
+
+@dataclass(frozen=True)
+class IdsReference:
+    """An IDS, ``namespace/slug:version``."""
+
+    namespace: str
+    slug: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.slug}:{self.version}"
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function that a task script exposes.
+
+    Attributes:
+        slug: Name by which protocols call it.
+        function: Importable name, ``module.callable``.
+        allowed_ids: None when config.json does not say; otherwise the IDS that
+            the function may write, possibly none. A single object and an array of
+            one differ for no caller, so both are one entry.
+    """
+
+    slug: str
+    function: str
+    allowed_ids: tuple[IdsReference, ...] | None = None
+
+    @property
+    def module(self) -> str:
+        """Module part of `function`."""
+        return self.function.rpartition(".")[0]
+
+    @property
+    def attribute(self) -> str:
+        """Callable part of `function`."""
+        return self.function.rpartition(".")[2]
+
+
+@dataclass(frozen=True)
+class TaskScript:
+    """A validated config.json.
+
+    Attributes:
+        functions: In the author's order, slugs unique.
+        runtime: Python asked for, ``3.N``, or None when config.json does not say.
+        memory_mb: Default memory of a task in MiB, or None.
+        extra: Keys that are kept without effect (``sdkVersion`` and the like).
+    """
+
+    functions: tuple[Function, ...]
+    runtime: str | None = None
+    memory_mb: int | None = None
+    extra: dict[str, Json] = field(default_factory=dict)
+
+    def find(self, slug: str) -> Function | None:
+        """Return the function with this slug, or None."""
+        return next((f for f in self.functions if f.slug == slug), None)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Identity and catalogue data of an artifact, from manifest.json.
+
+    Attributes:
+        kind: ``task-script``, ``protocol``, ``ids`` or another artifact kind.
+    """
+
+    kind: str
+    namespace: str
+    slug: str
+    version: str
+    name: str = ""
+    description: str = ""
+    extra: dict[str, Json] = field(default_factory=dict)
