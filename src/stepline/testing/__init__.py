@@ -1,0 +1,1 @@
+"""What authors of task scripts test with: in-memory ports and fixtures."""

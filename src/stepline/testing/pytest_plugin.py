@@ -1,0 +1,1 @@
+"""The pytest plugin that comes with Stepline; registered by an entry point."""
