@@ -1,0 +1,1 @@
+"""Benchmarks: what Stepline promises about speed and memory, measured."""
