@@ -1,0 +1,236 @@
+"""The stand-in's answer to each operation, for both lines of the client."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Callable
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import quote
+
+from stepline.testing.kaggle.record import Dataset, DatasetFile, DatasetVersion
+from stepline.testing.kaggle.state import DeclinedError, KaggleState, NewDataset, RefusedError
+from stepline.testing.kaggle.wire import Reply, Request, error_reply, json_reply
+
+# Bytes are fetched and sent by URLs that a client gets from an authorised call.
+_OPEN = frozenset({"PutBlob", "GetFile", "GetArchive"})
+
+_RANGE = re.compile(r"bytes (?:\*|(\d+)-\d+)/\d+")
+
+# Zip cannot hold an earlier time; a fixed one makes the same files the same archive.
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+class Answers:
+    """Answers requests from a state, which it changes as the service would.
+
+    Args:
+        state: What the service knows; the caller holds its lock.
+    """
+
+    def __init__(self, state: KaggleState) -> None:
+        self._state = state
+        self._operations: dict[str, Callable[[Request], Reply]] = {
+            "CreateDataset": self._create_dataset,
+            "CreateDatasetVersion": self._create_version,
+            "DownloadDataset": self._download,
+            "GetArchive": self._get_archive,
+            "GetDataset": self._get_dataset,
+            "GetDatasetMetadata": self._get_metadata,
+            "GetDatasetStatus": self._get_status,
+            "GetFile": self._get_file,
+            "ListDatasetFiles": self._list_files,
+            "PutBlob": self._put_blob,
+            "StartBlobUpload": self._start_upload,
+        }
+
+    def __call__(self, request: Request) -> Reply:
+        """Return the answer; errors of the service are answers too."""
+        if request.operation == "Elsewhere":
+            return error_reply(403, f"this stand-in leads nowhere else: {request.path}")
+        operation = self._operations.get(request.operation)
+        if operation is None:
+            return error_reply(404, f"the stand-in does not know {request.method} {request.path}")
+        if request.operation not in _OPEN and not request.authorised:
+            return error_reply(401, "Unauthenticated")
+        try:
+            return operation(request)
+        except RefusedError as refused:
+            return error_reply(refused.status, refused.message)
+        except DeclinedError as declined:
+            return status_reply("error", error=str(declined))
+
+    def _start_upload(self, request: Request) -> Reply:
+        size = request.parameters.get("contentLength", 0)
+        name = request.parameters.get("name")
+        if not isinstance(name, str) or not isinstance(size, int):
+            raise RefusedError(400, "an upload needs a name and a contentLength")
+        kind = str(request.parameters.get("type", ""))
+        blob = self._state.begin_upload(name=name, kind=kind, size=size)
+        url = f"{request.base}/storage/uploads/{blob.token}"
+        return json_reply({"token": blob.token, "createUrl": url})
+
+    def _put_blob(self, request: Request) -> Reply:
+        token = request.parameters["token"]
+        span = _RANGE.fullmatch(request.content_range)
+        if span and span[1] is None:
+            return self._tell_progress(token)
+        blob = self._state.receive(token, request.data, offset=int(span[1]) if span else 0)
+        return Reply(200) if blob.complete else self._tell_progress(token)
+
+    def _tell_progress(self, token: str) -> Reply:
+        # A client that resumes asks this first: "nothing yet" must not look like "all
+        # there", not even for an empty file.
+        blob = self._state.upload(token)
+        if blob.complete:
+            return Reply(200)
+        headers = {"Range": f"bytes=0-{len(blob.data) - 1}"} if blob.data else {}
+        return Reply(308, headers=headers)
+
+    def _create_dataset(self, request: Request) -> Reply:
+        said = request.parameters
+        new = NewDataset(
+            owner=str(said.get("ownerSlug", "")),
+            slug=str(said.get("slug", "")),
+            title=str(said.get("title", "")),
+            licence=str(said.get("licenseName", "")),
+            private=bool(said.get("isPrivate", False)),
+        )
+        if request.user is not None and new.owner != request.user:
+            raise RefusedError(403, "Permission 'datasets.create' was denied")
+        dataset = self._state.create_dataset(new, _tokens(said))
+        return status_reply("ok", ref=f"/{dataset.ref}", url=_page(dataset))
+
+    def _create_version(self, request: Request) -> Reply:
+        said = request.parameters.get("body") or {}
+        if said.get("deleteOldVersions"):
+            raise DeclinedError("the stand-in keeps all versions")
+        notes = str(said.get("versionNotes") or "")
+        dataset = self._state.create_version(request.ref, notes=notes, tokens=_tokens(said))
+        return status_reply("ok", ref=f"/{dataset.ref}", url=_page(dataset))
+
+    def _get_status(self, request: Request) -> Reply:
+        status = self._state.dataset(request.ref).current.status
+        return json_reply(status.lower() if request.line == "1.6" else {"status": status})
+
+    def _get_dataset(self, request: Request) -> Reply:
+        dataset = self._state.dataset(request.ref)
+        files = dataset.current.files
+        return json_reply(
+            {
+                "ref": dataset.ref,
+                "ownerRef": dataset.owner,
+                "title": dataset.title,
+                "licenseName": dataset.licence,
+                "isPrivate": dataset.private,
+                "url": _page(dataset),
+                "totalBytes": sum(file.size for file in files),
+                "lastUpdated": _instant(dataset.current.created_at),
+                "currentVersionNumber": dataset.current.number,
+                "files": [_file(file, dataset.current) for file in files],
+                "versions": [_version(version) for version in dataset.versions],
+            }
+        )
+
+    def _get_metadata(self, request: Request) -> Reply:
+        dataset = self._state.dataset(request.ref)
+        info = {
+            "datasetSlug": dataset.slug,
+            "ownerUser": dataset.owner,
+            "title": dataset.title,
+            "isPrivate": dataset.private,
+            "licenses": [{"name": dataset.licence}],
+        }
+        return json_reply({"info": info, "errorMessage": ""})
+
+    def _list_files(self, request: Request) -> Reply:
+        version = self._state.version(request.ref, _version_number(request))
+        files = [_file(file, version) for file in version.files]
+        return json_reply({"datasetFiles": files, "errorMessage": "", "nextPageToken": ""})
+
+    def _download(self, request: Request) -> Reply:
+        version = self._state.version(request.ref, _version_number(request))
+        name = request.parameters.get("fileName")
+        if name:
+            _find(version, name)
+            place = f"files/{request.ref}/{version.number}/{quote(name)}"
+        else:
+            place = f"archives/{request.ref}/{version.number}/archive.zip"
+        return Reply(302, headers={"Location": f"{request.base}/storage/{place}"})
+
+    def _get_file(self, request: Request) -> Reply:
+        version = self._state.version(request.ref, int(request.parameters["number"]))
+        file = _find(version, request.parameters["fileName"])
+        return _bytes_reply(self._state.content(file.sha256), version)
+
+    def _get_archive(self, request: Request) -> Reply:
+        version = self._state.version(request.ref, int(request.parameters["number"]))
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in version.files:
+                entry = zipfile.ZipInfo(file.name, date_time=_ZIP_TIME)
+                archive.writestr(entry, self._state.content(file.sha256))
+        return _bytes_reply(packed.getvalue(), version)
+
+
+def status_reply(status: str, *, ref: str = "", url: str = "", error: str = "") -> Reply:
+    """Return what creating a dataset or version answers; both client lines need all keys."""
+    return json_reply({"ref": ref, "url": url, "status": status, "error": error, "invalidTags": []})
+
+
+def _tokens(said: dict[str, Any]) -> list[str]:
+    return [str(file.get("token")) for file in said.get("files") or []]
+
+
+def _version_number(request: Request) -> int | None:
+    number = request.parameters.get("datasetVersionNumber")
+    if number in (None, "", "None"):  # the 1.6 line sends the word None when it has none
+        return None
+    try:
+        return int(number)
+    except (TypeError, ValueError):
+        raise RefusedError(400, f"{number!r} is not a version number") from None
+
+
+def _find(version: DatasetVersion, name: str) -> DatasetFile:
+    for file in version.files:
+        if file.name == name:
+            return file
+    raise RefusedError(404, f"version {version.number} has no file {name}")
+
+
+def _page(dataset: Dataset) -> str:
+    return f"https://www.kaggle.com/datasets/{dataset.ref}"
+
+
+def _instant(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _file(file: DatasetFile, version: DatasetVersion) -> dict[str, Any]:
+    return {
+        "ref": file.name,
+        "name": file.name,
+        "totalBytes": file.size,
+        "creationDate": _instant(version.created_at),
+    }
+
+
+def _version(version: DatasetVersion) -> dict[str, Any]:
+    return {
+        "versionNumber": version.number,
+        "versionNotes": version.notes,
+        "status": version.status.capitalize(),
+        "creationDate": _instant(version.created_at),
+    }
+
+
+def _bytes_reply(data: bytes, version: DatasetVersion) -> Reply:
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Last-Modified": format_datetime(version.created_at, usegmt=True),
+    }
+    return Reply(200, data, headers)

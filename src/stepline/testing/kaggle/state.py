@@ -1,0 +1,177 @@
+"""What the stand-in knows, and the rules by which it changes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from stepline.testing.kaggle.record import Blob, Call, Dataset, DatasetFile, DatasetVersion
+
+
+class RefusedError(Exception):
+    """The service answers with an HTTP error.
+
+    Args:
+        status: HTTP status.
+        message: The service's words.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class DeclinedError(Exception):
+    """The service answers 200 with ``"status": "error"``, as it does to bad content."""
+
+
+@dataclass(frozen=True)
+class NewDataset:
+    """What a client says of a dataset that it creates."""
+
+    owner: str
+    slug: str
+    title: str
+    licence: str
+    private: bool
+
+
+def _utc_now() -> datetime:
+    return datetime.now(tz=UTC)
+
+
+class KaggleState:
+    """Blobs, datasets and calls; not thread-safe, so callers hold one lock.
+
+    Args:
+        now: Clock; returns the time in UTC.
+    """
+
+    def __init__(self, now: Callable[[], datetime] = _utc_now) -> None:
+        self.blobs: dict[str, Blob] = {}
+        self.datasets: dict[str, Dataset] = {}
+        self.calls: list[Call] = []
+        self._now = now
+        self._numbers = itertools.count(1)
+
+    def begin_upload(self, *, name: str, kind: str, size: int) -> Blob:
+        """Announce an upload of `size` bytes and return its empty blob."""
+        blob = Blob(token=f"upload-{next(self._numbers)}", name=name, kind=kind, size=size)
+        self.blobs[blob.token] = blob
+        return blob
+
+    def upload(self, token: str) -> Blob:
+        """Return the upload of that token.
+
+        Raises:
+            RefusedError: 404; there is none.
+        """
+        if token not in self.blobs:
+            raise RefusedError(404, f"no upload {token}")
+        return self.blobs[token]
+
+    def receive(self, token: str, data: bytes, *, offset: int = 0) -> Blob:
+        """Take bytes of an upload, from `offset` on.
+
+        Raises:
+            RefusedError: Nothing was announced, a gap would remain, the bytes exceed what
+                was announced, or the upload is complete with other bytes.
+        """
+        blob = self.upload(token)
+        if offset > len(blob.data):
+            raise RefusedError(400, f"{blob.name}: bytes {len(blob.data)}-{offset} are missing")
+        merged = blob.data[:offset] + data
+        if len(merged) > blob.size:
+            raise RefusedError(400, f"{blob.name}: {blob.size} bytes announced, more sent")
+        if blob.complete and merged != blob.data:
+            raise RefusedError(409, f"{blob.name}: already complete with other bytes")
+        blob.data = merged
+        blob.complete = len(merged) == blob.size
+        return blob
+
+    def dataset(self, ref: str) -> Dataset:
+        """Return the dataset ``owner/slug``.
+
+        Raises:
+            RefusedError: 404; there is none.
+        """
+        if ref not in self.datasets:
+            raise RefusedError(404, f"Dataset {ref} was not found")
+        return self.datasets[ref]
+
+    def version(self, ref: str, number: int | None = None) -> DatasetVersion:
+        """Return one version of a dataset, by default the newest.
+
+        Raises:
+            RefusedError: 404; no such dataset or version.
+        """
+        dataset = self.dataset(ref)
+        if number is None:
+            return dataset.current
+        for version in dataset.versions:
+            if version.number == number:
+                return version
+        raise RefusedError(404, f"Dataset {ref} has no version {number}")
+
+    def create_dataset(self, new: NewDataset, tokens: Iterable[str]) -> Dataset:
+        """Make a dataset whose version 1 holds the uploads named by `tokens`.
+
+        Raises:
+            DeclinedError: The name or title is taken, or an upload is missing.
+        """
+        for known in self.datasets.values():
+            if known.owner == new.owner and new.slug == known.slug:
+                raise DeclinedError(f'The requested slug "{new.slug}" is already in use')
+            if known.owner == new.owner and new.title == known.title:
+                raise DeclinedError(f'The requested title "{new.title}" is already in use')
+        first = self._new_version(1, notes="Initial release", tokens=tokens)
+        dataset = Dataset(
+            owner=new.owner,
+            slug=new.slug,
+            title=new.title,
+            licence=new.licence,
+            private=new.private,
+            versions=(first,),
+        )
+        self.datasets[dataset.ref] = dataset
+        return dataset
+
+    def create_version(self, ref: str, *, notes: str, tokens: Iterable[str]) -> Dataset:
+        """Add a version that holds just the uploads named by `tokens`.
+
+        Raises:
+            RefusedError: 403 as the service says it; there is no such dataset.
+            DeclinedError: An upload is missing.
+        """
+        if ref not in self.datasets:
+            raise RefusedError(403, "Permission 'datasets.update' was denied")
+        dataset = self.datasets[ref]
+        version = self._new_version(dataset.current.number + 1, notes=notes, tokens=tokens)
+        self.datasets[ref] = replace(dataset, versions=(*dataset.versions, version))
+        return self.datasets[ref]
+
+    def content(self, sha256: str) -> bytes:
+        """Return the bytes of a complete upload.
+
+        Raises:
+            KeyError: No complete upload has that digest.
+        """
+        for blob in self.blobs.values():
+            if blob.complete and blob.sha256 == sha256:
+                return blob.data
+        raise KeyError(sha256)
+
+    def _new_version(self, number: int, *, notes: str, tokens: Iterable[str]) -> DatasetVersion:
+        files = tuple(self._file(token) for token in tokens)
+        return DatasetVersion(
+            number=number, notes=notes, status="READY", created_at=self._now(), files=files
+        )
+
+    def _file(self, token: str) -> DatasetFile:
+        blob = self.blobs.get(token)
+        if blob is None or not blob.complete:
+            raise DeclinedError(f"The upload {token} is not complete")
+        return DatasetFile(name=blob.name, size=blob.size, sha256=blob.sha256)
