@@ -3,7 +3,7 @@
 import os
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -64,3 +64,9 @@ def part_of(nodeid: str) -> str:
     """Return the folder of ``tests`` that a test belongs to, such as ``unit``."""
     parts = PurePosixPath(nodeid.split("::")[0]).parts
     return parts[1] if len(parts) > 2 and parts[0] == "tests" else "other"
+
+
+@pytest.fixture(scope="session")
+def stepline_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for STEPLINE_CACHE_DIR, so that an environment is made once in a test session."""
+    return tmp_path_factory.mktemp("stepline-cache")
