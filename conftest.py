@@ -1,0 +1,3 @@
+"""Load our own pytest plugin; pyproject.toml keeps it from loading before coverage starts."""
+
+pytest_plugins = ["stepline.testing.pytest_plugin"]
