@@ -46,7 +46,7 @@ lint: $(READY)  ## Check style, types and the direction of imports
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-logo
+	@found=$$($(BIN)/lint-imports --no-logo) || { echo "$$found"; exit 1; }
 
 format: $(READY)  ## Rewrite the code in the house's style
 	@$(BIN)/ruff check --quiet --fix
