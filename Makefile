@@ -58,6 +58,7 @@ bench: $(READY)  ## Measure speed and memory against their bars
 lock: $(READY)  ## Pin the dependencies with hashes; UPGRADE=1 takes the newest
 	@$(COMPILE) --group dev pyproject.toml -o requirements/dev.txt
 	@$(COMPILE) --constraints requirements/dev.txt pyproject.toml -o requirements/run.txt
+	@$(COMPILE) --group pyproject.toml:judge -o requirements/judge.txt
 
 clean:  ## Remove what these commands made
 	@rm -rf $(VENV) build dist htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
