@@ -1,0 +1,174 @@
+"""The composition root: settings and plugins become the objects that commands use."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pluggy
+
+from stepline.errors import PluginError, SettingsError
+from stepline.ports import hookspecs
+from stepline.ports.executor import Executor, ExecutorOptions
+from stepline.ports.secrets import SecretBackend
+
+
+class PluginEntry(NamedTuple):
+    """One registered entry point of the group ``stepline``.
+
+    Attributes:
+        name: ``<kind>.<name>``, such as ``secrets.env``.
+        target: Module, or ``module:attribute``, that implements hooks.
+        package: Distribution that registered it.
+        version: Version of that distribution.
+    """
+
+    name: str
+    target: str
+    package: str
+    version: str
+
+
+class Plugins:
+    """Loads plugins by name, and calls their hooks.
+
+    Args:
+        cache_dir: Where the list of entry points is kept between runs.
+        environ: Environment variables of the platform.
+    """
+
+    def __init__(self, cache_dir: Path, environ: Mapping[str, str]) -> None:
+        self._cache_dir = cache_dir
+        self._environ = environ
+        self._entries: list[PluginEntry] | None = None
+        self.manager = pluggy.PluginManager(hookspecs.GROUP)
+        self.manager.add_hookspecs(hookspecs)
+
+    def entries(self) -> list[PluginEntry]:
+        """Return all registered entry points, sorted by name."""
+        if self._entries is None:
+            self._entries = _cached_entries(self._cache_dir)
+        return self._entries
+
+    def load(self, name: str) -> object:
+        """Import one plugin and register its hooks.
+
+        Raises:
+            SettingsError: No distribution registers the name.
+            PluginError: It cannot be imported, or implements an unknown hook.
+        """
+        if (loaded := self.manager.get_plugin(name)) is not None:
+            return loaded
+        entry = next((entry for entry in self.entries() if entry.name == name), None)
+        if entry is None:
+            raise _unknown_plugin(name, self.entries())
+        try:
+            plugin = _import_target(entry.target)
+            self.manager.register(plugin, name=name)
+            self.manager.check_pending()
+        except Exception as error:  # noqa: BLE001  (a plugin may raise anything when imported)
+            if self.manager.has_plugin(name):
+                self.manager.unregister(name=name)
+            raise PluginError(
+                f"cannot be loaded: {type(error).__name__}: {error}",
+                plugin=name,
+                package=f"{entry.package} {entry.version}",
+                hint="mend, update or uninstall the package",
+            ) from error
+        return plugin
+
+    def load_all(self, names: Iterable[str]) -> None:
+        """Load each of several plugins."""
+        for name in names:
+            self.load(name)
+
+    def executor(self, name: str, options: ExecutorOptions) -> Executor:
+        """Return the executor of this name."""
+        self.load(f"executor.{name}")
+        executor = self.manager.hook.stepline_executor(
+            name=name, options=options, cache_dir=self._cache_dir, environ=self._environ
+        )
+        return self._provided(executor, f"executor.{name}", "stepline_executor")
+
+    def secret_backend(self, name: str) -> SecretBackend:
+        """Return the secret backend of this name."""
+        self.load(f"secrets.{name}")
+        backend = self.manager.hook.stepline_secret_backend(name=name, environ=self._environ)
+        return self._provided(backend, f"secrets.{name}", "stepline_secret_backend")
+
+    def workflow_finished(self, record: Mapping[str, Any]) -> list[str]:
+        """Tell all observers; return what went wrong in them."""
+        faults = []
+        for implementation in self.manager.hook.stepline_workflow_finished.get_hookimpls():
+            try:
+                implementation.function(record)
+            except Exception as error:  # noqa: BLE001  (an observer must not change the end)
+                faults.append(f"plugin '{implementation.plugin_name}': {error!r}")
+        return faults
+
+    def _provided(self, adapter: Any, name: str, hook: str) -> Any:
+        if adapter is None:
+            package = next(e.package for e in self.entries() if e.name == name)
+            raise PluginError(f"its {hook} gave nothing", plugin=name, package=package)
+        return adapter
+
+
+def _unknown_plugin(name: str, entries: list[PluginEntry]) -> SettingsError:
+    kind, _, wanted = name.partition(".")
+    known = [e.name.partition(".")[2] for e in entries if e.name.startswith(f"{kind}.")]
+    return SettingsError(
+        f"no installed package brings a plugin '{wanted}' of kind '{kind}'",
+        hint=f"use one of: {', '.join(known)}" if known else "see stepline plugins list",
+    )
+
+
+def _import_target(target: str) -> object:
+    import importlib
+
+    module_name, _, attribute = target.partition(":")
+    plugin: object = importlib.import_module(module_name)
+    for part in attribute.split(".") if attribute else ():
+        plugin = getattr(plugin, part)
+    return plugin
+
+
+def _cached_entries(cache_dir: Path) -> list[PluginEntry]:
+    """Return the entry points, scanning only after an import folder has changed."""
+    stamp = [[path, _changed(path)] for path in sys.path]
+    file = cache_dir / "plugins.json"
+    try:
+        cached = json.loads(file.read_text())
+        if cached["stamp"] == stamp:
+            return [PluginEntry(*entry) for entry in cached["entries"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    entries = _scan_entries()
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        partial = file.with_name(f"plugins.{os.getpid()}.json")
+        partial.write_text(json.dumps({"stamp": stamp, "entries": entries}))
+        partial.replace(file)
+    except OSError:
+        pass  # a cache that cannot be written only costs time
+    return entries
+
+
+def _changed(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _scan_entries() -> list[PluginEntry]:
+    from importlib.metadata import entry_points
+
+    return sorted(
+        PluginEntry(point.name, point.value, point.dist.name, point.dist.version)
+        for point in entry_points(group=hookspecs.GROUP)
+        if point.dist is not None
+    )

@@ -1,0 +1,67 @@
+"""The command line: one module per command, imported when the command is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from stepline import __version__
+from stepline.errors import SteplineError
+
+COMMANDS = {
+    "init": "Make a project that runs and whose tests pass.",
+    "validate": "Check protocols and task scripts; report every problem at once.",
+    "run": "Run a protocol on a file.",
+    "call": "Call one function of a task script.",
+    "plugins": "Show the installed plugins.",
+    "schema": "Print a JSON Schema for editors.",
+}
+EXIT_INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands' names."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"stepline.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing one."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="stepline")
+def stepline() -> None:
+    """Run versioned task scripts, wired together by protocols, on files."""
+
+
+def main() -> None:
+    """Run the command line and exit with its code.
+
+    0: success; 1: the workflow failed; 2: the user's input is wrong; 3: the platform
+    failed; 128 and a signal's number: ended by that signal.
+    """
+    try:
+        code = stepline.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        code = EXIT_INTERRUPTED
+    except SteplineError as error:
+        from stepline.cli.report import report_error
+
+        code = report_error(error)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,123 @@
+"""Files as Stepline knows them: pointers, categories, labels and records.
+
+Source:
+    The platform's published Context interface, as summed up in docs/reference/context.md.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from stepline.model.values import Json
+
+
+class FileCategory(str, Enum):
+    """What a file is; task scripts may write all but RAW."""
+
+    RAW = "RAW"
+    IDS = "IDS"
+    PROCESSED = "PROCESSED"
+    TMP = "TMP"
+
+
+@dataclass(frozen=True)
+class Label:
+    """A searchable name and value on a file; changed without a new version.
+
+    Attributes:
+        id: Number that names the label within its file.
+    """
+
+    name: str
+    value: str
+    id: int = 0
+
+    def to_plain(self) -> dict[str, Json]:
+        """Return ``{id, name, value}``."""
+        return {"id": self.id, "name": self.name, "value": self.value}
+
+
+@dataclass(frozen=True)
+class FilePointer:
+    """A reference to one version of one file, never its bytes."""
+
+    bucket: str
+    key: str
+    file_id: str
+    version: str
+
+    def to_plain(self) -> dict[str, Json]:
+        """Return the form that task scripts see."""
+        return {
+            "type": "s3file",
+            "bucket": self.bucket,
+            "fileKey": self.key,
+            "fileId": self.file_id,
+            "version": self.version,
+        }
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """What is known about one file version.
+
+    Attributes:
+        pointer: The version that this record describes.
+        category: The file's category.
+        size: Bytes.
+        sha256: Hex digest of the bytes.
+        created_at: ISO 8601, UTC.
+        source: ``id``, ``type`` and ``name`` of what the file came from.
+        metadata: Custom metadata by key.
+        tags: Custom tags, sorted.
+        labels: In the order in which they were added.
+        ids: ``namespace/slug:version`` of the IDS that an IDS file follows.
+        source_file_id: File that the task which wrote this one was started for.
+        trace_id: File id of the first file in the chain.
+        provenance: Workflow, pipeline, task and step that wrote the file.
+    """
+
+    pointer: FilePointer
+    category: FileCategory
+    size: int = 0
+    sha256: str = ""
+    created_at: str = ""
+    source: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    labels: tuple[Label, ...] = ()
+    ids: str = ""
+    source_file_id: str = ""
+    trace_id: str = ""
+    provenance: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Last part of the file's key."""
+        return posixpath.basename(self.pointer.key)
+
+    def with_labels(self, labels: tuple[Label, ...]) -> FileRecord:
+        """Return the same version with other labels."""
+        return replace(self, labels=labels)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the form of ``files.json``."""
+        return {
+            "file": self.pointer.to_plain(),
+            "category": self.category.value,
+            "size": self.size,
+            "sha256": self.sha256,
+            "createdAt": self.created_at,
+            "source": dict(self.source),
+            "metadata": dict(self.metadata),
+            "tags": list(self.tags),
+            "labels": [label.to_plain() for label in self.labels],
+            "ids": self.ids,
+            "sourceFileId": self.source_file_id,
+            "traceId": self.trace_id,
+            "provenance": dict(self.provenance),
+        }

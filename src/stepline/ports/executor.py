@@ -1,0 +1,119 @@
+"""Executors run attempts of tasks; one port for processes, sandboxes and containers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from stepline.model.task import Isolation, TaskOutcome, TaskRequest
+from stepline.model.task_script import TaskScript
+
+
+class LogLine(NamedTuple):
+    """One captured line of a task's output.
+
+    Attributes:
+        at: Seconds since the epoch.
+        stream: ``out`` or ``err``.
+        text: The line without its end.
+        ended: False for a part of a line that goes on in the next entry.
+    """
+
+    at: float
+    stream: str
+    text: str
+    ended: bool = True
+
+
+@dataclass(frozen=True)
+class ScriptVersion:
+    """One version of a task script, as an executor needs it.
+
+    Attributes:
+        name: ``namespace/slug:version``.
+        digest: SHA-256 of the folder's content, ``sha256:<hex>``.
+        folder: A folder with just that content; executors do not write to it.
+        script: Its validated config.json.
+        runtime: Python to run it on, ``3.N``.
+    """
+
+    name: str
+    digest: str
+    folder: str
+    script: TaskScript
+    runtime: str
+
+
+@dataclass(frozen=True)
+class ExecutorOptions:
+    """How an executor is to treat all tasks of a run.
+
+    Attributes:
+        task_env: Environment variables that tasks get; recorded, so never secrets.
+        isolation: How tasks are kept apart.
+        allow_before_install: Let ``init/before_install`` run on this machine.
+    """
+
+    task_env: Mapping[str, str] = field(default_factory=dict)
+    isolation: Isolation = Isolation.FORK
+    allow_before_install: bool = False
+
+
+class TaskServices(Protocol):
+    """The platform, as one attempt may use it; called from the executor's thread."""
+
+    def call(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what the task's Context asked for.
+
+        Returns:
+            ``{"value": …}``, or ``{"error": {"type": …, "message": …}}``.
+        """
+
+    def log(self, lines: Sequence[LogLine]) -> None:
+        """Take captured output, in order."""
+
+    def started(self, at: float) -> None:
+        """Learn that user code begins, at ``at`` seconds since the epoch."""
+
+
+class Executor(Protocol):
+    """Runs attempts on one kind of environment."""
+
+    name: str
+
+    def prepare(self, version: ScriptVersion) -> str:
+        """Make the environment of a version, or find it made.
+
+        Returns:
+            What identifies the environment, for the attempt's record.
+
+        Raises:
+            UserError: The version's own files are at fault: a requirement that
+                cannot be installed, a hook that fails.
+            PlatformError: This machine cannot make the environment.
+        """
+
+    def warm_up(self, version: ScriptVersion) -> None:
+        """Start what a first task would wait for, and return at once."""
+
+    def run(
+        self, version: ScriptVersion, request: TaskRequest, *, services: TaskServices, scratch: str
+    ) -> TaskOutcome:
+        """Run one attempt and wait for its end.
+
+        Args:
+            version: The task script, prepared before.
+            request: The attempt.
+            services: Who answers the task's calls and takes its output.
+            scratch: Folder that the task and the platform share, for bulk bytes.
+
+        Raises:
+            PlatformError: The attempt could not be started.
+        """
+
+    def cancel(self, task_id: str) -> None:
+        """End a running attempt of a task; `run` then returns its outcome."""
+
+    def close(self) -> None:
+        """End every process and remove every temporary folder of this executor."""

@@ -1,0 +1,60 @@
+"""The hooks that plugins implement.
+
+Providers return an adapter, or None for a name that is not theirs; the first answer
+counts. Observers return nothing, and an error in one is reported and changes nothing.
+
+A plugin is a module (or another object with these functions) that a distribution
+registers in the entry-point group ``stepline``, under the name ``<kind>.<name>``:
+``executor.process``, ``secrets.env``, ``observer.slack``. Only the entry points that
+a command or the settings name are imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from stepline.ports.executor import Executor, ExecutorOptions
+    from stepline.ports.secrets import SecretBackend
+
+GROUP = "stepline"
+
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+@hookspec(firstresult=True)
+def stepline_executor(
+    name: str, options: ExecutorOptions, cache_dir: Path, environ: Mapping[str, str]
+) -> Executor | None:
+    """Provide the executor that the settings or ``--executor`` name.
+
+    Args:
+        name: The executor's name, such as ``process``.
+        options: How it is to treat tasks.
+        cache_dir: Folder for what may be kept between runs, and may be lost.
+        environ: Environment variables of the platform; not for tasks.
+    """
+
+
+@hookspec(firstresult=True)
+def stepline_secret_backend(name: str, environ: Mapping[str, str]) -> SecretBackend | None:
+    """Provide the secret backend of this name: the word before ``:`` in ``--secret``.
+
+    Args:
+        name: The backend's name, such as ``env``.
+        environ: Environment variables of the platform.
+    """
+
+
+@hookspec
+def stepline_workflow_finished(record: Mapping[str, Any]) -> None:
+    """Learn that a workflow came to its end; called once, after its files are in place.
+
+    Args:
+        record: The workflow's record, as ``workflow.json`` has it. Secrets are masked.
+    """
