@@ -89,11 +89,15 @@ def elif_of(block: ast.stmt) -> ast.If | None:
 
 
 def too_positional(tree: ast.AST) -> Iterator[str]:
-    """Functions with more than two parameters that callers may pass by position."""
-    for function in functions(tree):
+    """Public functions with more than two parameters that callers may pass by position.
+
+    Hooks are called by name anyway, and pluggy sees no keyword-only parameter.
+    """
+    public = (each for each in functions(tree) if not each.name.startswith(("_", "stepline_")))
+    for function in public:
         names = [arg.arg for arg in (*function.args.posonlyargs, *function.args.args)]
         names = names[1:] if names[:1] in (["self"], ["cls"]) else names
-        if len(names) > POSITIONAL and not function.name.startswith("__"):
+        if len(names) > POSITIONAL:
             yield f"{function.lineno}: {function.name} takes {', '.join(names)} by position"
 
 
@@ -189,9 +193,10 @@ def test_rule_finds_a_violation(rule, source, message):
         (too_long, 'def f():\n    """' + "Text.\n" * 41 + '"""\n    return 1'),
         (too_deep, "def f():\n if a: b\n elif c: d\n elif e: g\n elif h: i\n elif j: k"),
         (too_positional, "class A:\n def f(self, a, b, *, c): ..."),
+        (too_positional, "def _f(a, b, c): ...\ndef stepline_executor(a, b, c): ..."),
         (foreign_imports, "import os.path\nfrom stepline_sdk import wire"),
     ],
-    ids=["docstring", "elif", "method", "standard library"],
+    ids=["docstring", "elif", "method", "private and hook", "standard library"],
 )
 def test_rule_leaves_good_code_alone(rule, source):
     assert list(rule(ast.parse(source))) == []
