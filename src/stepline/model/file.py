@@ -69,7 +69,7 @@ class FileRecord:
         pointer: The version that this record describes.
         category: The file's category.
         size: Bytes.
-        sha256: Hex digest of the bytes.
+        sha256: Hex digest of the bytes; empty where nobody needed it yet.
         created_at: ISO 8601, UTC.
         source: ``id``, ``type`` and ``name`` of what the file came from.
         metadata: Custom metadata by key.
@@ -79,6 +79,7 @@ class FileRecord:
         source_file_id: File that the task which wrote this one was started for.
         trace_id: File id of the first file in the chain.
         provenance: Workflow, pipeline, task and step that wrote the file.
+        blob: Name of the bytes in the file store; not shown to anybody.
     """
 
     pointer: FilePointer
@@ -94,6 +95,7 @@ class FileRecord:
     source_file_id: str = ""
     trace_id: str = ""
     provenance: Mapping[str, Json] = field(default_factory=dict)
+    blob: str = ""
 
     @property
     def name(self) -> str:

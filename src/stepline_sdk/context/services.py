@@ -22,15 +22,20 @@ class ServicesMixin(ContextBase):
                 returned as it is.
 
         Returns:
-            The value, or None where there is no such secret.
+            The value, or None and a line in the log where there is no such secret.
         """
         if type(secret) is not dict or "ssm" not in secret:
             return secret
         resolved = "_resolved_:%s" % (secret["ssm"],)
         if resolved in self._pipeline_config:
             return self._pipeline_config[resolved]
-        value = self._call("resolve_secret", {"ssm": secret["ssm"]})
-        return _from_environment(secret["ssm"]) if value is None else value
+        answer = self._call("resolve_secret", {"ssm": secret["ssm"]})
+        value = answer["value"]
+        if value is None:
+            value = _from_environment(secret["ssm"])
+        if value is None:
+            self.get_logger().log({"level": "warning", "message": answer["problem"]})
+        return value
 
     def get_secret_config_value(self, secret_name: str, silent_on_error: bool = True) -> str:
         """Return the value of the secret that a config key ``ts_secret_name_…`` names.

@@ -1,0 +1,175 @@
+"""Files as one attempt sees them: what is visible to all, and what it staged itself.
+
+New versions, labels and metadata of an attempt are its own until `AttemptFiles.commit`,
+which makes all of it visible in one go, or nothing. A retried attempt so leaves no
+doubles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from stepline.model.file import FileRecord, Label
+from stepline.ports.files import (
+    Blob,
+    Changes,
+    FileCatalog,
+    FileConflict,
+    FileStore,
+    LabelEdit,
+    Precondition,
+)
+
+
+class AttemptFiles:
+    """The files of one attempt; not to be used by several threads at once.
+
+    Args:
+        catalog: What is visible to all.
+        store: Where bytes are.
+
+    Attributes:
+        bytes: What can be read: the store, and the attempt's own staging area.
+        taken_bytes: Sum of the sizes of all files that were taken in.
+    """
+
+    def __init__(self, catalog: FileCatalog, store: FileStore) -> None:
+        self._catalog = catalog
+        self.store = store
+        self.bytes = store.staging()
+        self.taken_bytes = 0
+        self._written: dict[str, FileRecord] = {}
+        self._newest: dict[str, str] = {}
+        self._edits: dict[str, LabelEdit] = {}
+        self._preconditions: list[Precondition] = []
+
+    def get(self, file_id: str) -> FileRecord | None:
+        """Return the file version with this id."""
+        return self._written.get(file_id) or self._edited(self._catalog.get(file_id))
+
+    def version(self, key: str, version: str) -> FileRecord | None:
+        """Return this version of the file with this key."""
+        for record in self._written.values():
+            if (record.pointer.key, record.pointer.version) == (key, version):
+                return record
+        return self._edited(self._catalog.version(key, version))
+
+    def latest(self, key: str) -> FileRecord | None:
+        """Return the newest version of the file with this key."""
+        if key in self._newest:
+            return self._written[self._newest[key]]
+        return self._edited(self._catalog.latest(key))
+
+    def newest(self) -> Iterator[FileRecord]:
+        """Yield the newest version of every file, the attempt's own ones last."""
+        for record in self._catalog.newest():
+            if record.pointer.key not in self._newest:
+                yield self._edited(record) or record
+        for file_id in self._newest.values():
+            yield self._written[file_id]
+
+    def take(self, path: str) -> Blob:
+        """Move a file into the attempt's staging area.
+
+        Raises:
+            UploadError: The path is not a plain file.
+        """
+        blob = self.bytes.add(path, move=True)
+        self.taken_bytes += blob.size
+        return blob
+
+    def write(self, record: FileRecord) -> None:
+        """Stage a new file version, of bytes that were taken in or are in the store."""
+        file_id, key = record.pointer.file_id, record.pointer.key
+        self._written[file_id] = record
+        self._newest.pop(key, None)
+        self._newest[key] = file_id
+
+    def require(self, key: str, sha256: str | None) -> None:
+        """Check a precondition now, and again when the attempt is committed.
+
+        Args:
+            key: Key of the file.
+            sha256: Digest that the newest version must have; None: no such file.
+
+        Raises:
+            FileConflict: It does not hold.
+        """
+        precondition = Precondition(key, sha256)
+        if not precondition.holds(self.latest(key)):
+            raise FileConflict(key)
+        # Over its own write the attempt cannot lose to anybody.
+        if key not in self._newest:
+            self._preconditions.append(precondition)
+
+    def new_labels(self, pairs: list[tuple[str, str]]) -> tuple[Label, ...]:
+        """Return labels with numbers of their own, one per pair of name and value."""
+        numbers = self._catalog.new_label_ids(len(pairs))
+        return tuple(
+            Label(name, value, id=number)
+            for (name, value), number in zip(pairs, numbers, strict=True)
+        )
+
+    def add_labels(self, file_id: str, pairs: list[tuple[str, str]]) -> FileRecord | None:
+        """Stage labels for a file; pairs that it has already are left out."""
+        record = self.get(file_id)
+        if record is None:
+            return None
+        present = {(label.name, label.value) for label in record.labels}
+        return self._edit(record, self.new_labels([p for p in pairs if p not in present]), ())
+
+    def remove_labels(self, file_id: str, numbers: tuple[int, ...]) -> FileRecord | None:
+        """Stage the removal of labels from a file."""
+        record = self.get(file_id)
+        return None if record is None else self._edit(record, (), numbers)
+
+    def changes(self) -> Changes:
+        """Return all that a commit is to make visible."""
+        return Changes(
+            files=tuple(self._written.values()),
+            labels=tuple(edit for edit in self._edits.values() if edit.added or edit.removed),
+            preconditions=tuple(self._preconditions),
+        )
+
+    def commit(self) -> None:
+        """Make everything visible, in one go.
+
+        Raises:
+            FileConflict: A precondition holds no longer; nothing became visible.
+        """
+        changes = self.changes()
+        try:
+            for precondition in changes.preconditions:
+                # Asked here too, so that a lost race leaves no bytes in the store.
+                if not precondition.holds(self._catalog.latest(precondition.key)):
+                    raise FileConflict(precondition.key)
+            self.bytes.publish()
+            self._catalog.commit(changes)
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Forget everything that was staged, and remove its bytes."""
+        self.bytes.discard()
+        for staged in (self._written, self._newest, self._edits, self._preconditions):
+            staged.clear()
+        self.taken_bytes = 0
+
+    def _edit(
+        self, record: FileRecord, added: tuple[Label, ...], removed: tuple[int, ...]
+    ) -> FileRecord:
+        file_id = record.pointer.file_id
+        if file_id in self._written:
+            self._written[file_id] = LabelEdit(file_id, added, removed).apply(record)
+            return self._written[file_id]
+        before = self._edits.get(file_id, LabelEdit(file_id))
+        kept = tuple(label for label in before.added if label.id not in removed)
+        self._edits[file_id] = replace(
+            before, added=kept + added, removed=before.removed + tuple(removed)
+        )
+        return LabelEdit(file_id, added, removed).apply(record)
+
+    def _edited(self, record: FileRecord | None) -> FileRecord | None:
+        edit = self._edits.get(record.pointer.file_id) if record else None
+        return edit.apply(record) if record and edit else record

@@ -1,0 +1,47 @@
+"""Calls of a Context for secrets and searches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from stepline.app.attempt_scope import AttemptScope
+from stepline.app.call_errors import CallRefused
+from stepline.errors import SettingsError
+from stepline.model.values import Json
+
+
+def resolve_secret(scope: AttemptScope, params: Mapping[str, Any]) -> Json:
+    """Return a secret's newest value, or None and why there is none."""
+    reference = params.get("ssm")
+    if not isinstance(reference, str):
+        raise CallRefused("TypeError", f"the name of a secret is text, not {reference!r}")
+    if scope.secrets is None:
+        return {"value": None, "problem": f"there is no place for the secret '{reference}'"}
+    try:
+        found = scope.secrets.read(reference)
+    except SettingsError as error:
+        return {"value": None, "problem": str(error)}
+    scope.reads.add("secret", name=reference, version=found.version)
+    return {"value": found.value, "problem": ""}
+
+
+def search_eql(scope: AttemptScope, params: Mapping[str, Any]) -> Json:
+    """Search the newest versions of all files that the attempt sees."""
+    from stepline.engine.search import document, search
+
+    payload, query = params.get("payload"), params.get("query") or {}
+    if isinstance(payload, dict):
+        payload = {**_paging(query), **payload}
+    answer = search(payload, [document(record) for record in scope.files.newest()])
+    found: list[Json] = [hit["_id"] for hit in answer["hits"]["hits"]]
+    scope.reads.add("search", payload=payload, fileIds=found)
+    return answer
+
+
+def _paging(query: Mapping[str, Any]) -> dict[str, Json]:
+    """Return what the parameters of a search request add to its body."""
+    try:
+        return {name: int(query[name]) for name in ("size", "from") if name in query}
+    except (TypeError, ValueError):
+        raise CallRefused("ValueError", f"size and from are integers, not {query!r}") from None
