@@ -17,6 +17,7 @@ from typing import Any
 from stepline.errors import ExpressionError
 from stepline.expressions.functions import FUNCTIONS
 from stepline.expressions.nodes import Call, Json, Key, Literal, Node, references
+from stepline.expressions.ordering import Cycle, dependency_order
 from stepline.expressions.parser import MAX_DEPTH, parse
 from stepline.expressions.text import is_expression
 
@@ -81,35 +82,12 @@ def constant_order(constants: Mapping[str, Json]) -> list[str]:
         ExpressionError: Constants form a cycle, or an expression cannot be parsed.
     """
     needs = {name: _used_constants(value, constants) for name, value in constants.items()}
-    order: list[str] = []
-    done: set[str] = set()
-    for name in constants:
-        _visit(name, needs, order, done)
-    return order
-
-
-def _visit(name: str, needs: Mapping[str, list[str]], order: list[str], done: set[str]) -> None:
-    """Add `name` after all it needs, without recursion: chains may be long."""
-    path: dict[str, Iterator[str]] = {}
-    current = name
-    while current not in done:
-        pending = path.setdefault(current, iter(needs[current]))
-        needed = next((other for other in pending if other not in done), None)
-        if needed is None:
-            order.append(current)
-            done.add(current)
-            path.popitem()
-            current = next(reversed(path), current)
-        elif needed in path:
-            what = f"constant `{needed}` uses itself"
-            raise ExpressionError(what, code="constant-cycle", hint=_cycle(path, needed))
-        else:
-            current = needed
-
-
-def _cycle(path: Mapping[str, object], start: str) -> str:
-    names = list(path)
-    return "the cycle is " + " → ".join([*names[names.index(start) :], start])
+    try:
+        return dependency_order(needs)
+    except Cycle as cycle:
+        what = f"constant `{cycle.names[0]}` uses itself"
+        hint = f"the cycle is {cycle}"
+        raise ExpressionError(what, code="constant-cycle", hint=hint) from None
 
 
 def _used_constants(value: Json, constants: Mapping[str, Json]) -> list[str]:
@@ -121,7 +99,7 @@ def _used_constants(value: Json, constants: Mapping[str, Json]) -> list[str]:
                 continue
             key = reference.keys[0].value if reference.keys else None
             used += [name for name in constants if key is None] or [str(key)]
-    return [name for name in dict.fromkeys(used) if name in constants]
+    return list(dict.fromkeys(used))
 
 
 def _expressions_in(value: Json) -> Iterator[str]:

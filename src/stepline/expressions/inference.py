@@ -13,6 +13,7 @@ from typing import NoReturn
 from stepline.errors import ExpressionError
 from stepline.expressions.functions import FUNCTIONS
 from stepline.expressions.nodes import Call, Key, Literal, Node, Reference
+from stepline.expressions.suggest import nearest_hint
 from stepline.expressions.types import (
     ANY,
     BOOLEAN,
@@ -24,7 +25,6 @@ from stepline.expressions.types import (
     Const,
     Type,
     Union,
-    nearest_hint,
     union,
 )
 

@@ -13,6 +13,7 @@ from stepline.errors import ExpressionError
 from stepline.expressions.functions import FUNCTIONS
 from stepline.expressions.nodes import Call, Key, Literal, Node, Reference
 from stepline.expressions.scanner import Scanner
+from stepline.expressions.suggest import nearest_hint
 from stepline.expressions.text import body_span, is_expression
 
 MAX_LENGTH = 10_000
@@ -188,7 +189,7 @@ class _Parser(Scanner):
             self.fail("method-call", what, hint=f"they are: {', '.join(FUNCTIONS)}")
         function = FUNCTIONS.get(node.root)
         if function is None:
-            hint = _nearest_function(node.root)
+            hint = nearest_hint(node.root, FUNCTIONS)
             what = f"there is no function `{node.root}`"
             self.fail("unknown-function", what, offset=node.offset, hint=hint)
         arguments = self.arguments()
@@ -252,11 +253,3 @@ class _Parser(Scanner):
         if self.text[self.position :].startswith(")"):
             return "text with something before or after $( … ) cannot hold two expressions"
         return ""
-
-
-def _nearest_function(name: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(name, FUNCTIONS, n=1)
-    known = f"they are: {', '.join(FUNCTIONS)}"
-    return f"did you mean `{near[0]}`?" if near else known

@@ -17,6 +17,7 @@ from functools import cached_property
 from itertools import chain
 
 from stepline.expressions.nodes import Json
+from stepline.expressions.suggest import nearest_hint
 
 Index = str | int | float
 _SHOWN = 60
@@ -368,19 +369,6 @@ def type_of_value(value: Json) -> Type:
     if isinstance(value, dict):
         return Object({key: type_of_value(item) for key, item in value.items()})
     return Const(value)
-
-
-def nearest_hint(name: str, known: Sequence[str], *, none: str = "") -> str:
-    """Return a hint that names the nearest known name, and some that exist."""
-    import difflib
-
-    if not known:
-        return none
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    shown = ", ".join(repr(item) for item in known[:10])
-    return f"use one of: {shown}" + (", …" if len(known) > 10 else "")
 
 
 def _member_or_null(container: Container, key: Index) -> Type:
