@@ -15,7 +15,9 @@ from stepline.model.task_script import IdsReference
 from stepline.model.values import Json
 from stepline.ports.schemas import SchemaKind
 
-_IDS = re.compile(r"([^/:\s]+)/([^/:\s]+):([^/:\s]+)")
+# A part is a name in folders and addresses, so it is neither ``.`` nor ``..``.
+_PART = r"(?!\.{1,2}(?:[/:]|$))[^/:\s]+"
+_IDS = re.compile(rf"({_PART})/({_PART}):({_PART})")
 
 
 def get_ids(scope: AttemptScope, params: Mapping[str, Any]) -> Json:
@@ -91,7 +93,7 @@ def clean_data(scope: AttemptScope, path: str, ids: str) -> None:
 def _reference(params: Mapping[str, Any]) -> IdsReference:
     parts = [params.get(part) for part in ("namespace", "slug", "version")]
     for part in parts:
-        if not isinstance(part, str) or not re.fullmatch(r"[^/:\s]+", part) or part in (".", ".."):
+        if not isinstance(part, str) or not re.fullmatch(_PART, part):
             message = f"namespace, slug and version must be names, not {parts}"
             raise CallRefused("ValueError", message)
     return IdsReference(*(str(part) for part in parts))

@@ -1,0 +1,74 @@
+"""The files of one run: the port ``LocalLake`` over the parts of this package."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from stepline.errors import UploadError
+from stepline.model.file import FileRecord
+from stepline.plugins.files_local.catalog import MemoryCatalog
+from stepline.plugins.files_local.lake import Lake, load_lake
+from stepline.plugins.files_local.store import FolderStore
+from stepline.ports.files import Changes
+
+
+class RunLake:
+    """Files that a run reads and writes.
+
+    Args:
+        folder: Folder for the bytes that tasks write, on the file system of the results.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.store = FolderStore(str(folder))
+        self.catalog = MemoryCatalog()
+        self._lake = Lake()
+        self._inputs: dict[str, FileRecord] = {}
+
+    def add_input(self, path: Path) -> FileRecord:
+        """Make a local file visible, without copying it."""
+        record = self._lake.input_file(str(path), store=self.store)
+        if record.size == 0:
+            raise UploadError(f"'{path}' is empty", hint="is it still being written?")
+        if self.catalog.get(record.pointer.file_id) is None:
+            self.catalog.commit(Changes(files=(record,)))
+        self._inputs[record.pointer.file_id] = record
+        return record
+
+    def add_folder(self, folder: Path) -> None:
+        """Make the files of a folder visible."""
+        lake = load_lake(str(folder), store=self.store)
+        self.catalog.commit(Changes(files=tuple(lake.records)))
+        self._lake.records += lake.records
+        self._lake.notes |= lake.notes
+
+    def check_results(self, out: Path, *, beside: Iterable[str], read: Iterable[Path]) -> None:
+        """Refuse a folder that results cannot take the place of."""
+        if not out.exists():
+            return
+        from stepline.plugins.files_local.results import check_results_folder
+
+        check_results_folder(str(out), others=list(beside), lakes=[str(folder) for folder in read])
+
+    def export(self, out: Path, *, workflow_id: str, beside: Mapping[str, Path]) -> int:
+        """Write a workflow's files and ``files.json`` into a folder, all at once."""
+        from stepline.plugins.files_local.results import export, results_folder
+
+        made = [
+            record
+            for record in self.catalog.newest()
+            if record.provenance.get("workflowId") == workflow_id
+        ]
+        with results_folder(str(out), others=list(beside)) as folder:
+            export(made, folder, store=self.store, notes=self._changed_inputs())
+            for name, path in beside.items():
+                shutil.move(path, os.path.join(folder, name))
+        return len(made)
+
+    def _changed_inputs(self) -> list[FileRecord]:
+        """Return inputs whose labels the run has changed."""
+        now = [(self.catalog.get(file_id), record) for file_id, record in self._inputs.items()]
+        return [after for after, before in now if after and after.labels != before.labels]
