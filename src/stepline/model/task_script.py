@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from stepline.model.values import Json
 
@@ -45,6 +46,19 @@ class Function:
         """Callable part of `function`."""
         return self.function.rpartition(".")[2]
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return every field as plain JSON."""
+        allowed = self.allowed_ids
+        return {**vars(self), "allowed_ids": allowed and [dict(vars(ids)) for ids in allowed]}
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Function:
+        """Rebuild a function from what `to_plain` returned."""
+        allowed = plain["allowed_ids"]
+        if allowed is not None:
+            allowed = tuple(IdsReference(**ids) for ids in allowed)
+        return cls(**{**plain, "allowed_ids": allowed})
+
 
 @dataclass(frozen=True)
 class TaskScript:
@@ -66,6 +80,16 @@ class TaskScript:
         """Return the function with this slug, or None."""
         return next((f for f in self.functions if f.slug == slug), None)
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return every field as plain JSON."""
+        return {**vars(self), "functions": [function.to_plain() for function in self.functions]}
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> TaskScript:
+        """Rebuild a task script from what `to_plain` returned."""
+        functions = tuple(Function.from_plain(function) for function in plain["functions"])
+        return cls(**{**plain, "functions": functions})
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -82,3 +106,12 @@ class Manifest:
     name: str = ""
     description: str = ""
     extra: dict[str, Json] = field(default_factory=dict)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return every field as plain JSON."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Manifest:
+        """Rebuild a manifest from what `to_plain` returned."""
+        return cls(**plain)

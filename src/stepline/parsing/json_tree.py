@@ -10,7 +10,16 @@ import json
 import re
 
 from stepline.errors import Location, Problem
-from stepline.parsing.nodes import MAX_DEPTH, MAX_NODES, Document, Mapping, Node, Scalar, Sequence, Style
+from stepline.parsing.nodes import (
+    MAX_DEPTH,
+    MAX_NODES,
+    Document,
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+    Style,
+)
 from stepline.parsing.source import first_surrogate, unreadable
 from stepline.parsing.yaml_scalars import NotJson, finite, integer
 

@@ -20,9 +20,7 @@ _PRE = rf"(?:-(?P<pre>{_PRE_ID}(?:\.{_PRE_ID})*))"
 _BUILD = r"(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)"
 _EXACT = re.compile(rf"v(?P<a>{_PART})\.(?P<b>{_PART})\.(?P<c>{_PART}){_PRE}?")
 _WILD = rf"(?:{_PART}|[xX*])"
-_PARTIAL = (
-    rf"[v=\s]*(?P<a>{_WILD})(?:\.(?P<b>{_WILD})(?:\.(?P<c>{_WILD})(?:{_PRE})?{_BUILD}?)?)?"
-)
+_PARTIAL = rf"[v=\s]*(?P<a>{_WILD})(?:\.(?P<b>{_WILD})(?:\.(?P<c>{_WILD})(?:{_PRE})?{_BUILD}?)?)?"
 _COMPARATOR = re.compile(rf"(?P<op>~>?|\^|[<>]?=?)\s*{_PARTIAL}")
 _HYPHEN = re.compile(r"\s*(\S.*?)\s+-\s+(\S.*?)\s*")
 _SPACED_OPERATOR = re.compile(r"(~>?|\^|[<>]=?|=)\s+(?=\S)")
@@ -68,7 +66,7 @@ class _Bound:
     def admits(self, version: Version) -> bool:
         if version == self.version:
             return self.inclusive
-        return (version.order > self.version.order) == self.lower  # type: ignore[operator]  # same shapes
+        return (version.order > self.version.order) == self.lower
 
 
 @dataclass(frozen=True)

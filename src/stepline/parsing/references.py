@@ -1,0 +1,153 @@
+"""Checks of a protocol against the task scripts that lie beside it.
+
+Source:
+    A folder matches a step's task by its manifest, else by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stepline.errors import Problem
+from stepline.expressions.suggest import nearest_hint
+from stepline.model.protocol import Protocol, Step, TaskReference
+from stepline.model.task_script import Manifest, TaskScript
+from stepline.parsing.result import Parsed
+from stepline.parsing.versions import VersionRange, highest_match
+
+
+@dataclass(frozen=True)
+class LocalTaskScript:
+    """A task script in a folder.
+
+    Attributes:
+        folder: Name of the folder.
+        script: Its config.json; None if that is broken.
+        manifest: Its manifest.json; None if it has none, or a broken one.
+        path: Path of the folder, for messages.
+    """
+
+    folder: str
+    script: TaskScript | None
+    manifest: Manifest | None = None
+    path: str = ""
+
+    @property
+    def slug(self) -> str:
+        """The manifest's slug, else the folder's name."""
+        return self.manifest.slug if self.manifest else self.folder
+
+
+def check_references(
+    protocol: Parsed[Protocol], scripts: Sequence[LocalTaskScript]
+) -> list[Problem]:
+    """Check that steps name task scripts and functions that exist here.
+
+    Args:
+        protocol: The parsed protocol; nothing is checked if it has no value.
+        scripts: The task scripts of the same project.
+
+    Returns:
+        Errors for functions that a task script does not expose; warnings for task
+        scripts that are not here or here in another version, since they may be
+        published elsewhere.
+    """
+    if protocol.value is None:
+        return []
+    check = _Check(protocol, scripts)
+    for step in protocol.value.steps:
+        check.step(step)
+    return check.problems
+
+
+def match_task_script(
+    task: TaskReference, scripts: Sequence[LocalTaskScript]
+) -> tuple[LocalTaskScript | None, str]:
+    """Return the local task script that a step's task means, and how it differs.
+
+    Returns:
+        The best match or None, and words for the difference of namespace or version,
+        empty if there is none. A folder without manifest is known by its name alone.
+    """
+    named = [script for script in scripts if script.slug == task.slug]
+    for script in _by_version(named):
+        if script.manifest is not None and not difference(task, script.manifest):
+            return script, ""
+    bare = next((script for script in named if script.manifest is None), None)
+    if bare is not None:
+        return bare, "it has no manifest.json, so its namespace and version are not known"
+    for script in _by_version(named):
+        if script.manifest is not None:
+            return script, difference(task, script.manifest)
+    return None, ""
+
+
+def difference(task: TaskReference, manifest: Manifest) -> str:
+    """Return how a manifest's identity differs from what a task asks for, or nothing."""
+    if manifest.namespace != task.namespace:
+        return f"here its namespace is {manifest.namespace}, not {task.namespace}"
+    if manifest.version == task.version:
+        return ""
+    wanted = VersionRange.parse(task.version)
+    if wanted is not None and highest_match([manifest.version], wanted):
+        return ""
+    return f"here its version is {manifest.version}, not {task.version}"
+
+
+class _Check:
+    def __init__(self, protocol: Parsed[Protocol], scripts: Sequence[LocalTaskScript]) -> None:
+        self.protocol = protocol
+        self.scripts = scripts
+        self.problems: list[Problem] = []
+
+    def step(self, step: Step) -> None:
+        script, differs = match_task_script(step.task, self.scripts)
+        if script is None:
+            self.missing(step)
+            return
+        if differs and script.manifest is not None:
+            field = "namespace" if "namespace" in differs else "version"
+            what = f"task script `{step.task.slug}` is here, but {differs}"
+            self.add(step, field, code="other-version", what=what, hint="", severity="warning")
+        if script.script is not None and script.script.find(step.task.function) is None:
+            self.unknown_function(step, script.script)
+
+    def missing(self, step: Step) -> None:
+        slugs = [script.slug for script in self.scripts]
+        what = f"task script `{step.task.slug}` is not in this project"
+        hint = nearest_hint(step.task.slug, slugs)
+        self.add(step, "slug", code="no-task-script", what=what, hint=hint, severity="warning")
+
+    def unknown_function(self, step: Step, script: TaskScript) -> None:
+        slugs = [function.slug for function in script.functions]
+        name = step.task.function
+        near = nearest_hint(name, slugs)
+        known = f"it exposes {', '.join(repr(slug) for slug in slugs)}"
+        what = f"task script `{step.task.slug}` does not expose a function `{name}`"
+        hint = f"{near} {known}" if near.startswith("did") else known
+        self.add(step, "function", code="unknown-function", what=what, hint=hint, severity="error")
+
+    def add(
+        self, step: Step, field: str, *, code: str, what: str, hint: str, severity: str
+    ) -> None:
+        where = self.protocol.locate(f"steps[{step.index}].task.{field}")
+        source = f"steps.{step.id}" if step.id is not None else f"steps[{step.index}]"
+        self.problems.append(
+            Problem(
+                code,
+                what,
+                where,
+                hint,
+                "error" if severity == "error" else "warning",
+                f"{source}.task.{field}",
+            )
+        )
+
+
+def _by_version(scripts: Sequence[LocalTaskScript]) -> list[LocalTaskScript]:
+    """Return scripts with the highest version first, so that a range takes that one."""
+    versions = [script.manifest.version for script in scripts if script.manifest]
+    everything = VersionRange.parse("*")
+    highest = highest_match(versions, everything) if everything else None
+    return sorted(scripts, key=lambda s: not (s.manifest and s.manifest.version == highest))
