@@ -14,6 +14,8 @@ import pluggy
 from stepline.errors import PluginError, SettingsError
 from stepline.ports import hookspecs
 from stepline.ports.executor import Executor, ExecutorOptions
+from stepline.ports.lake import LocalLake
+from stepline.ports.schemas import SchemaSource
 from stepline.ports.secrets import SecretBackend
 
 
@@ -93,6 +95,18 @@ class Plugins:
             name=name, options=options, cache_dir=self._cache_dir, environ=self._environ
         )
         return self._provided(executor, f"executor.{name}", "stepline_executor")
+
+    def local_lake(self, folder: Path) -> LocalLake:
+        """Return the files of one local run, new bytes going to ``folder``."""
+        self.load("files.local")
+        lake = self.manager.hook.stepline_local_lake(name="local", folder=folder)
+        return self._provided(lake, "files.local", "stepline_local_lake")
+
+    def schema_source(self, folder: Path) -> SchemaSource:
+        """Return the schemas of a folder."""
+        self.load("files.local")
+        source = self.manager.hook.stepline_schema_source(name="local", folder=folder)
+        return self._provided(source, "files.local", "stepline_schema_source")
 
     def secret_backend(self, name: str) -> SecretBackend:
         """Return the secret backend of this name."""

@@ -24,6 +24,7 @@ from stepline.engine.events import (
     Event,
     FinishWorkflow,
     RetryDue,
+    RetryRequested,
     ScheduleRetry,
     StartTask,
     StopTask,
@@ -39,6 +40,7 @@ from stepline.model.workflow import StepDefaults, StepState, StepStatus, Workflo
 Transition: TypeAlias = tuple[Workflow, tuple[Command, ...]]
 
 _CANCELLED = "The workflow was cancelled"
+_RETRYABLE = (WorkflowStatus.FAILED, WorkflowStatus.CANCELLED)
 
 
 def advance(workflow: Workflow, event: Event) -> Transition:
@@ -51,7 +53,7 @@ def advance(workflow: Workflow, event: Event) -> Transition:
     The output of a workflow that completes is that of the last step that ran: null
     if no step ran, or if that one failed.
     """
-    if workflow.finished:
+    if workflow.finished and not isinstance(event, RetryRequested):
         return workflow, ()
     match event:
         case WorkflowStarted() if workflow.status is WorkflowStatus.PENDING:
@@ -62,6 +64,8 @@ def advance(workflow: Workflow, event: Event) -> Transition:
             return _start_attempt(workflow, event.step)
         case CancelRequested():
             return _cancel(workflow, event.reason)
+        case RetryRequested() if workflow.status in _RETRYABLE:
+            return _retry(workflow)
     return workflow, ()
 
 
@@ -117,7 +121,12 @@ def _prepare(workflow: Workflow, step: Step) -> StepState:
         max_memory_mb=workflow.retry.max_memory_mb,
     )
     value = evaluated(step.input, scope, source=source_of(step, "input"))
-    return StepState(input=value, memory_mb=limits.memory_mb, timeout_s=limits.timeout_s)
+    return StepState(
+        attempt=workflow.steps[step.index].attempt,
+        input=value,
+        memory_mb=limits.memory_mb,
+        timeout_s=limits.timeout_s,
+    )
 
 
 def _start_attempt(workflow: Workflow, index: int) -> Transition:
@@ -218,6 +227,20 @@ def _cancelled(state: StepState, reason: str) -> StepState:
         outcomes = (*state.outcomes, outcome)
         return replace(state, status=StepStatus.FAILED, error=outcome.error, outcomes=outcomes)
     return state
+
+
+def _retry(workflow: Workflow) -> Transition:
+    """Go on from the step that ended the workflow; what ran before it stays.
+
+    That is the last failed step, or the first step where none failed. Attempts are
+    counted on, so that late results of earlier ones are told from new ones.
+    """
+    failed = [i for i, state in enumerate(workflow.steps) if state.status is StepStatus.FAILED]
+    first = failed[-1] if failed else 0
+    fresh = tuple(StepState(attempt=state.attempt) for state in workflow.steps[first:])
+    steps = (*workflow.steps[:first], *fresh)
+    workflow = replace(workflow, status=WorkflowStatus.IN_PROGRESS, steps=steps, error=None)
+    return _go_on(workflow, first) if failed else _start(workflow)
 
 
 def _end(

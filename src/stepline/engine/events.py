@@ -47,7 +47,14 @@ class CancelRequested:
     reason: str = ""
 
 
-Event: TypeAlias = WorkflowStarted | AttemptFinished | RetryDue | CancelRequested
+@dataclass(frozen=True)
+class RetryRequested:
+    """Somebody asked for a workflow that failed or was cancelled to go on."""
+
+
+Event: TypeAlias = (
+    WorkflowStarted | AttemptFinished | RetryDue | CancelRequested | RetryRequested
+)
 
 
 @dataclass(frozen=True)

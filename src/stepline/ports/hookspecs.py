@@ -19,6 +19,8 @@ import pluggy
 
 if TYPE_CHECKING:
     from stepline.ports.executor import Executor, ExecutorOptions
+    from stepline.ports.lake import LocalLake
+    from stepline.ports.schemas import SchemaSource
     from stepline.ports.secrets import SecretBackend
 
 GROUP = "stepline"
@@ -48,6 +50,26 @@ def stepline_secret_backend(name: str, environ: Mapping[str, str]) -> SecretBack
     Args:
         name: The backend's name, such as ``env``.
         environ: Environment variables of the platform.
+    """
+
+
+@hookspec(firstresult=True)
+def stepline_local_lake(name: str, folder: Path) -> LocalLake | None:
+    """Provide the files of one local run.
+
+    Args:
+        name: The adapter's name, such as ``local``.
+        folder: Folder for the bytes that tasks write.
+    """
+
+
+@hookspec(firstresult=True)
+def stepline_schema_source(name: str, folder: Path) -> SchemaSource | None:
+    """Provide the IDS and other schemas in a folder.
+
+    Args:
+        name: The adapter's name, such as ``local``.
+        folder: The folder of ``--ids``.
     """
 
 

@@ -76,7 +76,7 @@ def new_interpreter(connection: wire.Connection) -> int:
     fd = connection.fileno()
     os.set_inheritable(fd, True)
     start = os.path.join(os.path.dirname(os.path.abspath(__file__)), "start.py")
-    arguments = ["-I", "-X", "utf8", start, "--child", "1", "--fd", str(fd)]
+    arguments = ["-I", "-B", "-X", "utf8", start, "--child", "1", "--fd", str(fd)]
     os.execv(sys.executable, [sys.executable, *arguments])
 
 

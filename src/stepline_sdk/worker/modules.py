@@ -7,9 +7,6 @@ import os
 import sys
 
 
-_code_folder = ""
-
-
 class ScriptImportError(Exception):
     """A function's module cannot be imported, or has no such attribute."""
 
@@ -19,8 +16,6 @@ def extend_import_path() -> None:
 
     Both come last: the environment's own packages win, a real ``ts_sdk`` among them.
     """
-    global _code_folder
-    _code_folder = os.path.join(os.getcwd(), "func")
     compat = os.path.join(os.path.dirname(os.path.dirname(__file__)), "compat")
     for entry in ("./func", compat):
         if entry not in sys.path:
@@ -48,10 +43,9 @@ def load(target: str) -> object:
 def shorten_paths(text: str) -> str:
     """Name the script's files as ``func/...`` in a message or traceback.
 
-    Before Python 3.9 they are ``./func/...`` by themselves; later the folder in which
-    the import path was extended comes before that.
+    They are known by the folder in which the import path was extended, which tells the
+    author nothing.
     """
-    parent = os.path.dirname(_code_folder)
-    for prefix in (os.path.join(parent, ".", "func", ""), os.path.join(parent, "func", "")):
-        text = text.replace(prefix, os.path.join("func", ""))
-    return text.replace('"' + os.path.join(".", "func", ""), '"' + os.path.join("func", ""))
+    import re
+
+    return re.sub(r"""[^\s"'(]*/work-[0-9]+/(\./)?func/|(?<=")\./func/""", "func/", text)

@@ -1,0 +1,127 @@
+"""Copies of task scripts by content, so that what runs is exactly what was recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+from stepline.errors import ConfigError, Location, PlatformError
+
+_LEFT_OUT_FOLDERS = frozenset(
+    {
+        ".git",
+        ".hg",
+        ".mypy_cache",
+        ".pytest_cache",
+        ".ruff_cache",
+        ".stepline",
+        ".tox",
+        ".venv",
+        "__pycache__",
+        "node_modules",
+        "venv",
+    }
+)
+_LEFT_OUT_FILES = ("*.pyc", ".env", ".env.*", "*.env", ".DS_Store")
+
+
+def store_code(folder: Path, cache_dir: Path) -> tuple[str, Path]:
+    """Keep a copy of a task script's folder, unless one with its content is kept.
+
+    Left out are caches, virtual environments, version control and ``.env`` files.
+    Modes are not kept: files are readable and not executable.
+
+    Returns:
+        The digest ``sha256:<hex>`` of the content, and the read-only copy.
+
+    Raises:
+        ConfigError: A link in the folder leads out of it.
+        PlatformError: The folder cannot be read or copied.
+    """
+    try:
+        digest = _digest(folder)
+        kept = stored_code(digest, cache_dir)
+        if not kept.is_dir():
+            digest, kept = _copy(folder, cache_dir)
+    except OSError as error:
+        raise PlatformError(
+            f"the task script cannot be copied: {error.strerror} ({error.filename})",
+            where=Location(str(folder)),
+            hint="free some space, or set STEPLINE_CACHE_DIR to a folder that can be written",
+        ) from error
+    return digest, kept
+
+
+def stored_code(digest: str, cache_dir: Path) -> Path:
+    """Return where the copy with this digest is, or would be."""
+    return cache_dir / "code" / digest.removeprefix("sha256:")
+
+
+def _digest(folder: Path) -> str:
+    whole = hashlib.sha256()
+    for relative, path in _files(folder):
+        content = Path(path).read_bytes()
+        whole.update(f"{relative}\0{len(content)}\0".encode())
+        whole.update(content)
+    return f"sha256:{whole.hexdigest()}"
+
+
+def _files(folder: Path) -> Iterator[tuple[str, str]]:
+    """Give (path within the folder, path) of all files, sorted by the former."""
+    root = os.path.realpath(folder)
+    found = []
+    for base, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in _LEFT_OUT_FOLDERS]
+        for name in names:
+            if not any(fnmatch(name, pattern) for pattern in _LEFT_OUT_FILES):
+                path = os.path.join(base, name)
+                found.append((os.path.relpath(path, root), _within(path, root)))
+        for name in folders:
+            _within(os.path.join(base, name), root)
+    return iter(sorted(found))
+
+
+def _within(path: str, root: str) -> str:
+    if os.path.islink(path) and not os.path.realpath(path).startswith(root + os.sep):
+        raise ConfigError(
+            f"the link leads out of the task script, to {os.path.realpath(path)}",
+            where=Location(path),
+            hint="copy into the folder what the script needs",
+        )
+    return path
+
+
+def _copy(folder: Path, cache_dir: Path) -> tuple[str, Path]:
+    """Copy first and take the digest of the copy: the folder may change meanwhile."""
+    import shutil
+
+    code = cache_dir / "code"
+    code.mkdir(parents=True, exist_ok=True)
+    partial = code / f".partial-{os.getpid()}-{os.urandom(4).hex()}"
+    try:
+        for relative, path in _files(folder):
+            target = partial / relative
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+            target.chmod(0o444)
+        partial.mkdir(exist_ok=True)
+        digest = _digest(partial)
+        kept = stored_code(digest, cache_dir)
+        _publish(partial, kept)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return digest, kept
+
+
+def _publish(partial: Path, kept: Path) -> None:
+    try:
+        partial.rename(kept)
+    except OSError:
+        if not kept.is_dir():  # otherwise another process was faster with the same content
+            raise
+        return
+    for base, _, _ in os.walk(kept, topdown=False):
+        os.chmod(base, 0o555)

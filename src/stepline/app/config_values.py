@@ -1,0 +1,135 @@
+"""Config values and secrets as a person gives them, checked against the protocol."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+from stepline.errors import ConfigError, Problem, Location
+from stepline.model.protocol import ConfigItem, ConfigType, Protocol
+from stepline.model.values import Json
+
+_JSON_TYPES: dict[ConfigType, type] = {ConfigType.OBJECT: dict, ConfigType.ARRAY: list}
+
+
+def parse_values(texts: Mapping[str, str], protocol: Protocol, *, path: str) -> dict[str, Json]:
+    """Return typed values for the texts that were given by config key.
+
+    Args:
+        texts: For a string the value itself; for other types its JSON.
+        protocol: The protocol that declares the keys.
+        path: Where the protocol is from, for messages.
+
+    Raises:
+        ConfigError: A key is unknown, is a secret, or a text is not of its type.
+    """
+    values: dict[str, Json] = {}
+    problems: list[Problem] = []
+    for key, text in texts.items():
+        item = protocol.config.get(key)
+        if item is None:
+            problems.append(_unknown_key(key, protocol, path))
+        elif item.type is ConfigType.SECRET:
+            problems.append(
+                _problem(
+                    "secret-as-value",
+                    f"config '{key}' ({item.label}) is a secret",
+                    path,
+                    hint=f"give it by --secret {key}=env:VARIABLE, file:PATH or prompt",
+                )
+            )
+        else:
+            try:
+                values[key] = _typed(text, item)
+            except ValueError:
+                problems.append(_wrong_type(text, item, path))
+    _raise_if(problems)
+    return values
+
+
+def check_values(
+    protocol: Protocol, values: Mapping[str, Json], secrets: Iterable[str], *, path: str
+) -> None:
+    """Refuse to start with a required value or secret missing, or with an unknown one.
+
+    Raises:
+        ConfigError: Every missing or unknown key, with its label.
+    """
+    given = set(secrets)
+    problems = [_unknown_key(key, protocol, path) for key in sorted(given - set(protocol.config))]
+    for key, item in protocol.config.items():
+        is_secret = item.type is ConfigType.SECRET
+        if key in given and not is_secret:
+            problems.append(
+                _problem(
+                    "value-as-secret",
+                    f"config '{key}' ({item.label}) is not a secret",
+                    path,
+                    hint=f"give it by --config {key}=VALUE",
+                )
+            )
+        missing = key not in given if is_secret else values.get(key) is None
+        if item.required and missing:
+            option = f"--secret {key}=env:VARIABLE" if is_secret else f"--config {key}=VALUE"
+            problems.append(
+                _problem(
+                    "missing-value",
+                    f"config '{key}' ({item.label}) is required",
+                    path,
+                    hint=f"give it by {option}",
+                )
+            )
+    _raise_if(problems)
+
+
+def _typed(text: str, item: ConfigItem) -> Json:
+    if item.type is ConfigType.STRING:
+        return text
+    value: Json = json.loads(text)
+    if item.type is ConfigType.BOOLEAN and isinstance(value, bool):
+        return value
+    if item.type is ConfigType.NUMBER and _is_number(value):
+        return value
+    expected = _JSON_TYPES.get(item.type)
+    if expected is None or not isinstance(value, expected):
+        raise ValueError
+    return value
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _wrong_type(text: str, item: ConfigItem, path: str) -> Problem:
+    examples = {
+        ConfigType.NUMBER: "a number, such as 3.5",
+        ConfigType.BOOLEAN: "true or false",
+        ConfigType.OBJECT: 'a JSON object, such as {"a": 1}',
+        ConfigType.ARRAY: "a JSON array, such as [1, 2]",
+    }
+    message = f"config '{item.key}' ({item.label}) must be of type {item.type.value}, not {text!r}"
+    return _problem("wrong-type", message, path, hint=f"give {examples[item.type]}")
+
+
+def _unknown_key(key: str, protocol: Protocol, path: str) -> Problem:
+    import difflib
+
+    near = difflib.get_close_matches(key, protocol.config, n=1)
+    known = ", ".join(protocol.config) or "none"
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    message = f"the protocol has no config key '{key}'"
+    return _problem("unknown-config", message, path, hint=f"{hint}it has: {known}")
+
+
+def _problem(code: str, message: str, path: str, *, hint: str) -> Problem:
+    return Problem(code, message, Location(path), hint=hint)
+
+
+def _raise_if(problems: list[Problem]) -> None:
+    if problems:
+        raise ConfigError(
+            "; ".join(problem.message for problem in problems),
+            where=problems[0].where,
+            hint=problems[0].hint,
+            problems=problems,
+        )

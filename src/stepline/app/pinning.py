@@ -1,0 +1,63 @@
+"""Pinning of task scripts: from folders to versions that never change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepline.app.code_store import store_code
+from stepline.app.task_scripts import LocalScript, Match
+from stepline.model.protocol import TaskReference
+from stepline.ports.executor import ScriptVersion
+
+
+@dataclass(frozen=True)
+class PinnedScripts:
+    """Task scripts as a workflow will use them.
+
+    Attributes:
+        versions: By the task that a protocol names.
+        folders: Folder that each was taken from, by its digest.
+    """
+
+    versions: Mapping[TaskReference, ScriptVersion]
+    folders: Mapping[str, str]
+
+
+def pin_scripts(
+    matches: Mapping[TaskReference, Match], *, default_runtime: str, cache_dir: Path
+) -> PinnedScripts:
+    """Copy each script by content, and settle which Python it runs on.
+
+    Args:
+        matches: The local script of each task.
+        default_runtime: Python, ``3.N``, for scripts that name none.
+        cache_dir: Folder of the copies.
+
+    Raises:
+        ConfigError: A link in a script's folder leads out of it.
+        PlatformError: A folder cannot be read or copied.
+    """
+    stored: dict[Path, tuple[str, Path]] = {}
+    versions: dict[TaskReference, ScriptVersion] = {}
+    for task, match in matches.items():
+        local = match.local
+        if local.folder not in stored:
+            stored[local.folder] = store_code(local.folder, cache_dir)
+        digest, folder = stored[local.folder]
+        versions[task] = ScriptVersion(
+            name=_name(task, local),
+            digest=digest,
+            folder=str(folder),
+            script=local.script,
+            runtime=local.script.runtime or default_runtime,
+        )
+    folders = {digest: str(folder) for folder, (digest, _) in stored.items()}
+    return PinnedScripts(versions, folders)
+
+
+def _name(task: TaskReference, local: LocalScript) -> str:
+    if local.manifest is None:
+        return str(task)
+    return f"{local.manifest.namespace}/{local.manifest.slug}:{local.manifest.version}"

@@ -1,0 +1,324 @@
+"""From the words of a command to what exactly is to be run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stepline.app.code_store import stored_code
+from stepline.app.load import load_manifest, load_protocol, load_task_script, restore_protocol
+from stepline.app.pinning import pin_scripts
+from stepline.app.run_local import RunRequest
+from stepline.app.run_secrets import parse_source
+from stepline.app.task_scripts import find_scripts, match_steps
+from stepline.app.workflow_record import FILE_NAME as RECORD_NAME
+from stepline.app.workflow_record import read_record, restore_workflow
+from stepline.errors import ArtifactNotFound, ConfigError, Location, ProtocolError
+from stepline.model.file import FileRecord
+from stepline.model.protocol import Protocol, TaskReference
+from stepline.model.task import Isolation
+from stepline.model.values import Json
+from stepline.model.workflow import Workflow
+from stepline.parsing import Parsed
+from stepline.ports.executor import ExecutorOptions, ScriptVersion
+from stepline.ports.lake import LocalLake
+
+PROTOCOL_FILES = ("protocol.yml", "protocol.yaml", "protocol.json")
+_SCRIPTS_FOLDER = "task-scripts"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What planning needs to know of this machine and its settings.
+
+    Attributes:
+        cache_dir: Folder for what may be kept between runs.
+        default_runtime: Python, ``3.N``, for task scripts that name none.
+        lake: Files.
+        executor: Name of the executor.
+        options: How it is to treat tasks.
+        warn: Told what the author should know.
+    """
+
+    cache_dir: Path
+    default_runtime: str
+    lake: LocalLake
+    executor: str
+    options: ExecutorOptions
+    warn: Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunWords:
+    """A request to run a protocol, as typed.
+
+    Attributes:
+        protocol: A protocol's file, or the folder that holds it.
+        input_path: The input file, or None.
+        task_scripts: Folder of task scripts, or None for the project's own.
+        config: Texts by config key.
+        secrets: ``backend:name`` by config key.
+        lake: Folder of further files, or None.
+        ids: Folder of schemas, or None.
+    """
+
+    protocol: Path
+    input_path: Path | None
+    task_scripts: Path | None
+    config: Mapping[str, str]
+    secrets: Mapping[str, str]
+    lake: Path | None = None
+    ids: Path | None = None
+
+
+def protocol_file(path: Path) -> Path:
+    """Return the file of a protocol that is named by its file or its folder.
+
+    Raises:
+        ProtocolError: There is none.
+    """
+    if path.is_file():
+        return path
+    for name in PROTOCOL_FILES:
+        if (path / name).is_file():
+            return path / name
+    what = f"the folder holds no {PROTOCOL_FILES[0]}" if path.is_dir() else "there is no such file"
+    raise ProtocolError(
+        what, where=Location(str(path)), hint="name a protocol.yml, or the folder that holds it"
+    )
+
+
+def plan_run(words: RunWords, machine: Machine) -> RunRequest:
+    """Return what a request means: a valid protocol, pinned task scripts, a visible file.
+
+    Raises:
+        UserError: A file or word is not usable.
+        PlatformError: The cache cannot be written.
+    """
+    path = protocol_file(words.protocol)
+    parsed = load_protocol(path, machine.cache_dir)
+    protocol = parsed.unwrap(ProtocolError)
+    for problem in parsed.problems:
+        machine.warn(f"{problem.where}: {problem.message}")
+    versions, folders = _pin(parsed, words.task_scripts or scripts_folder(path), machine)
+    record = machine.lake.add_input(words.input_path) if words.input_path else None
+    return RunRequest(
+        protocol=protocol,
+        protocol_path=str(path),
+        versions=versions,
+        folders=folders,
+        input_file=record,
+        input_path=str(words.input_path) if words.input_path else None,
+        config=words.config,
+        secrets={key: parse_source(key, text) for key, text in words.secrets.items()},
+        executor=machine.executor,
+        options=machine.options,
+        lake=str(words.lake) if words.lake else None,
+        ids=str(words.ids) if words.ids else None,
+    )
+
+
+def scripts_folder(protocol: Path) -> Path:
+    """Return ``task-scripts`` of the project that a protocol's file is in."""
+    for parent in protocol.absolute().parents:
+        if (parent / _SCRIPTS_FOLDER).is_dir():
+            return parent / _SCRIPTS_FOLDER
+    raise ConfigError(
+        f"no folder {_SCRIPTS_FOLDER} was found beside or above the protocol",
+        where=Location(str(protocol)),
+        hint="name it with --task-scripts DIR",
+    )
+
+
+def _pin(
+    parsed: Parsed[Protocol], folder: Path, machine: Machine
+) -> tuple[Mapping[TaskReference, ScriptVersion], Mapping[str, str]]:
+    scripts, problems = find_scripts(
+        folder,
+        load_script=lambda home: load_task_script(home, machine.cache_dir),
+        load_manifest=lambda path: load_manifest(path, machine.cache_dir),
+    )
+    broken = [problem for problem in problems if problem.severity == "error"]
+    try:
+        matches, warnings = match_steps(parsed, scripts)
+    except ArtifactNotFound as error:
+        if broken:
+            what = f"task scripts in {folder} are not valid"
+            raise ConfigError(what, where=broken[0].where, problems=broken) from error
+        raise
+    pinned = pin_scripts(
+        matches, default_runtime=machine.default_runtime, cache_dir=machine.cache_dir
+    )
+    used = tuple(f"{home}/" for home in pinned.folders.values())
+    for text in warnings:
+        machine.warn(text)
+    for problem in problems:
+        if problem.severity == "warning" and problem.where.path.startswith(used):
+            machine.warn(f"{problem.where}: {problem.message}")
+    return pinned.versions, pinned.folders
+
+
+def plan_retry(
+    out: Path, machine: Machine, *, secrets: Mapping[str, str]
+) -> tuple[Workflow, RunRequest, Mapping[int, Sequence[Mapping[str, Any]]]]:
+    """Return a recorded workflow, and what it was pinned to, from a results folder.
+
+    Args:
+        out: The results of the workflow that failed.
+        machine: This machine; its files hold those of ``out``.
+        secrets: Sources that take the place of the recorded ones.
+
+    Returns:
+        The workflow, the request for going on with it, and its attempts' records by step.
+
+    Raises:
+        ConfigError: There is no record, the workflow did not fail, or what it was pinned
+            to is no longer there unchanged.
+    """
+    path = out / RECORD_NAME
+    record = read_record(path)
+    if record["status"] == "completed":
+        raise ConfigError(
+            "the workflow completed; there is nothing to retry", where=Location(str(path))
+        )
+    protocol = restore_protocol(record["protocol"]["document"])
+    versions, folders = _recorded_versions(record, protocol, machine)
+    workflow = restore_workflow(record, protocol)
+    sources = {**record["secrets"], **secrets}
+    executor = record["executor"]
+    request = RunRequest(
+        protocol=protocol,
+        protocol_path=record["protocol"]["path"],
+        versions=versions,
+        folders=folders,
+        input_file=_recorded_input(record, machine),
+        input_path=record["input"]["path"],
+        config={},
+        secrets={key: parse_source(key, text) for key, text in sources.items()},
+        executor=executor["name"],
+        options=ExecutorOptions(
+            task_env=executor["taskEnv"],
+            isolation=Isolation(executor["isolation"]),
+            allow_before_install=executor["allowBeforeInstall"],
+        ),
+        lake=record["lake"],
+        ids=record["ids"],
+    )
+    return workflow, request, dict(enumerate(step["attempts"] for step in record["steps"]))
+
+
+def _recorded_versions(
+    record: Mapping[str, Any], protocol: Protocol, machine: Machine
+) -> tuple[dict[TaskReference, ScriptVersion], dict[str, str]]:
+    versions: dict[TaskReference, ScriptVersion] = {}
+    folders: dict[str, str] = {}
+    for step, entry in zip(protocol.steps, record["steps"], strict=True):
+        script = entry["taskScript"]
+        kept = stored_code(script["digest"], machine.cache_dir)
+        if not kept.is_dir():
+            raise ConfigError(
+                f"the code of {script['name']} that step '{step.name}' ran "
+                f"({script['digest']}) is no longer kept here",
+                hint="run without --retry",
+            )
+        versions[step.task] = ScriptVersion(
+            name=script["name"],
+            digest=script["digest"],
+            folder=str(kept),
+            script=load_task_script(kept, machine.cache_dir).unwrap(ConfigError),
+            runtime=script["runtime"],
+        )
+        folders[script["digest"]] = script["folder"]
+    return versions, folders
+
+
+def _recorded_input(record: Mapping[str, Any], machine: Machine) -> FileRecord | None:
+    """Return the recorded input file, which must still have the same bytes."""
+    if record["input"]["path"] is None:
+        return None
+    path = Path(record["input"]["path"])
+    found = machine.lake.add_input(path)
+    if machine.lake.store.digest(found.blob) != record["input"]["sha256"]:
+        raise ConfigError(
+            "the input file is not what it was when the workflow was started",
+            where=Location(str(path)),
+            hint="put the old file back, or run without --retry",
+        )
+    return found
+
+
+def plan_call(
+    folder: Path,
+    function: str,
+    machine: Machine,
+    *,
+    value: Mapping[str, Json],
+    files: Mapping[str, Path],
+    config: Mapping[str, str],
+    secrets: Mapping[str, str],
+) -> RunRequest:
+    """Return a one-step run that calls one function of a task script.
+
+    Args:
+        folder: The task script.
+        function: Slug of the function.
+        machine: This machine.
+        value: The function's input; expressions in it are evaluated.
+        files: Files whose pointers are put into the input, by name; the first is the
+            workflow's input file.
+        config: Texts by config key; every key is taken, as a string.
+        secrets: ``backend:name`` by config key.
+
+    Raises:
+        UserError: A file or word is not usable.
+        PlatformError: The cache cannot be written.
+    """
+    records = {name: machine.lake.add_input(path) for name, path in files.items()}
+    pointers = {name: record.pointer.to_plain() for name, record in records.items()}
+    protocol = _call_protocol(folder, function, {**value, **pointers}, config, secrets)
+    versions, folders = _pin(Parsed(protocol, path=str(folder)), folder, machine)
+    first = next(iter(files), None)
+    return RunRequest(
+        protocol=protocol,
+        protocol_path=str(folder),
+        versions=versions,
+        folders=folders,
+        input_file=records[first] if first else None,
+        input_path=str(files[first]) if first else None,
+        config=config,
+        secrets={key: parse_source(key, text) for key, text in secrets.items()},
+        executor=machine.executor,
+        options=machine.options,
+    )
+
+
+def _call_protocol(
+    folder: Path,
+    function: str,
+    value: Mapping[str, Json],
+    config: Mapping[str, str],
+    secrets: Mapping[str, str],
+) -> Protocol:
+    document: dict[str, Any] = {
+        "protocolSchema": "v3",
+        "constraints": {"trigger": {"type": ["file", "scheduled"]}},
+        "config": {
+            **{key: {"label": key, "type": "string"} for key in config},
+            **{key: {"label": key, "type": "secret"} for key in secrets},
+        },
+        "steps": [
+            {
+                "id": function,
+                "task": {
+                    "namespace": "local",
+                    "slug": folder.resolve().name,
+                    "version": "v0.0.0",
+                    "function": function,
+                },
+                "input": dict(value),
+            }
+        ],
+    }
+    return restore_protocol(document)

@@ -1,0 +1,93 @@
+"""The secrets of one run: references for task scripts, values only when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from stepline.app.masking import Masker, check_secret
+from stepline.errors import SettingsError
+from stepline.model.values import Json
+from stepline.ports.secrets import SecretBackend, SecretValue
+
+_PREFIX = "/local/local/org-secrets/"
+
+
+class SecretSource(NamedTuple):
+    """Where a secret's value is: a backend, and the name that the backend knows."""
+
+    backend: str
+    name: str
+
+
+def parse_source(key: str, text: str) -> SecretSource:
+    """Return the source that ``BACKEND:NAME`` means; the name may be left out for a prompt.
+
+    Raises:
+        SettingsError: There is no backend's name in the text.
+    """
+    backend, colon, name = text.partition(":")
+    if not backend or (not colon and backend != "prompt"):
+        raise SettingsError(
+            f"the secret '{key}' is given as a plain word, which would show in process lists",
+            hint=f"use --secret {key}=env:VARIABLE, file:PATH or prompt",
+        )
+    return SecretSource(backend, name or key)
+
+
+class RunSecrets:
+    """Secrets by config key, read from their backends.
+
+    Args:
+        sources: Where each secret is, by config key.
+        backend: Gives the backend of a name.
+        masker: Learns every value that is read.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, SecretSource],
+        *,
+        backend: Callable[[str], SecretBackend],
+        masker: Masker,
+    ) -> None:
+        self._sources = sources
+        self._backend = backend
+        self._masker = masker
+
+    def check(self) -> None:
+        """Read every secret once, so that a missing one is known before the first step.
+
+        Raises:
+            SettingsError: A secret is missing, unreadable or too short to be masked.
+        """
+        for key in self._sources:
+            self._read(key)
+
+    def references(self) -> dict[str, Json]:
+        """Return the config values by which task scripts know the secrets."""
+        return {key: {"ssm": _PREFIX + key, "secret": True} for key in self._sources}
+
+    def read(self, name: str) -> SecretValue:
+        """Return the newest value of a secret.
+
+        Args:
+            name: The ``ssm`` path of its reference.
+
+        Raises:
+            SettingsError: The run has no such secret.
+        """
+        key = name.removeprefix(_PREFIX)
+        if key not in self._sources:
+            raise SettingsError(
+                f"no secret '{name}' was given to this run",
+                hint=f"add --secret {key.rpartition('/')[2]}=env:VARIABLE",
+            )
+        return self._read(key)
+
+    def _read(self, key: str) -> SecretValue:
+        source = self._sources[key]
+        value = self._backend(source.backend).read(source.name)
+        check_secret(key, value.value)
+        self._masker.add([value.value])
+        return value

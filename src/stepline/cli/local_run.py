@@ -1,0 +1,272 @@
+"""What ``run`` and ``call`` share: settings, adapters, progress, results and record."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from stepline import settings
+from stepline.app.run_local import RunPorts, RunResult
+from stepline.app.run_plan import Machine
+from stepline.app.workflow_record import FILE_NAME as RECORD_NAME
+from stepline.bootstrap import Plugins
+from stepline.cli.interrupts import interruptible
+from stepline.cli.progress import Progress, make_progress
+from stepline.errors import Location, SettingsError
+from stepline.model.task import Isolation
+from stepline.ports.executor import ExecutorOptions, LogLine
+from stepline.settings import Settings
+
+LOG_NAME = "workflow.log"
+BESIDE = (RECORD_NAME, LOG_NAME)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """Options that ``run`` and ``call`` have in common, as typed."""
+
+    out: Path | None
+    lake: Path | None
+    ids: Path | None
+    env: tuple[str, ...]
+    executor: str | None
+    isolation: str | None
+    allow_before_install: bool
+    json_output: bool
+
+
+def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of `Choices` to a command."""
+    folder = click.Path(path_type=Path)
+    options = [
+        click.option("--out", type=folder, metavar="DIR", help="Folder for the results."),
+        click.option("--lake", type=folder, metavar="DIR", help="Folder of further files."),
+        click.option("--ids", type=folder, metavar="DIR", help="Folder of IDS and schemas."),
+        click.option("--env", multiple=True, metavar="N=V", help="Variable for tasks; recorded."),
+        click.option("--executor", metavar="NAME", help="What runs the tasks."),
+        click.option(
+            "--isolation",
+            type=click.Choice([each.value for each in Isolation]),
+            help="How tasks are kept apart.",
+        ),
+        click.option(
+            "--allow-before-install",
+            is_flag=True,
+            help="Let init/before_install run on this machine.",
+        ),
+        click.option("--json", "json_output", is_flag=True, help="Print the record as JSON."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def parse_pairs(pairs: Iterable[str], *, option: str) -> dict[str, str]:
+    """Return ``NAME=VALUE`` words as a mapping.
+
+    Raises:
+        SettingsError: A word has no ``=``, or a name comes twice.
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise SettingsError(f"{option} {pair} has no '='", hint=f"write {option} NAME=VALUE")
+        if name in found:
+            raise SettingsError(f"{option} {name} is given twice")
+        found[name] = value
+    return found
+
+
+class LocalRun:
+    """One call of ``run`` or ``call``: settings read, adapters made on demand.
+
+    Args:
+        choices: The options.
+        environ: Environment variables of this process.
+    """
+
+    def __init__(self, choices: Choices, environ: Mapping[str, str]) -> None:
+        self.choices = choices
+        self.settings = _read_settings(environ)
+        self.cache_dir = settings.cache_dir(environ)
+        self.plugins = Plugins(self.cache_dir, environ)
+        self.plugins.load_all(self.settings.plugins)
+        self.workflow_id = _new_id()
+        self.out = choices.out or Path(".stepline", "runs", self.workflow_id)
+        self.work = _work_folder(self.out, self.workflow_id)
+        self.lake = self.plugins.local_lake(self.work / "files")
+        self._ids = iter([self.workflow_id])
+
+    @property
+    def executor(self) -> str:
+        """Name of the executor."""
+        return self.choices.executor or self.settings.executor
+
+    @property
+    def default_runtime(self) -> str:
+        """Python, ``3.N``, for task scripts that name none."""
+        own = f"{sys.version_info.major}.{sys.version_info.minor}"
+        return self.settings.default_runtime.removeprefix("python") or own
+
+    @property
+    def options(self) -> ExecutorOptions:
+        """How the executor is to treat tasks."""
+        task_env = {**self.settings.task_env, **parse_pairs(self.choices.env, option="--env")}
+        return ExecutorOptions(
+            task_env=task_env,
+            isolation=Isolation(self.choices.isolation or self.settings.isolation),
+            allow_before_install=(
+                self.choices.allow_before_install or self.settings.allow_before_install
+            ),
+        )
+
+    @property
+    def machine(self) -> Machine:
+        """What planning needs to know."""
+        return Machine(
+            cache_dir=self.cache_dir,
+            default_runtime=self.default_runtime,
+            lake=self.lake,
+            executor=self.executor,
+            options=self.options,
+            warn=lambda text: click.echo(f"warning: {text}", err=True),
+        )
+
+    def open_lake(self, *, own_results: bool = False) -> None:
+        """Make further files visible, and check that results have a place.
+
+        Args:
+            own_results: The run goes on from what is in the results' folder.
+        """
+        read = [self.choices.lake] if self.choices.lake else []
+        self.lake.check_results(self.out, beside=BESIDE, read=read)
+        if self.choices.lake:
+            self.lake.add_folder(self.choices.lake)
+        if own_results:
+            self.lake.add_folder(self.out)
+
+    def ports(self) -> RunPorts:
+        """Return the adapters."""
+        ids = self.choices.ids
+        return RunPorts(
+            lake=self.lake,
+            executor=self.plugins.executor,
+            secret_backend=self.plugins.secret_backend,
+            schemas=self.plugins.schema_source(ids) if ids else None,
+            now=_now,
+            clock=time.time,
+            sleep=time.sleep,
+            new_id=lambda: next(self._ids, None) or _new_id(),
+            scratch_root=str(self.work / "scratch"),
+            cache_dir=self.cache_dir,
+        )
+
+    @contextmanager
+    def session(self, names: Sequence[str]) -> Iterator[Progress]:
+        """Give a reporter for the run, and clean up after it, interrupted or not.
+
+        Args:
+            names: The steps' names, in order.
+        """
+        with interruptible():
+            self.work.mkdir(parents=True)
+            progress = make_progress(names, json_output=self.choices.json_output)
+            try:
+                with open(self.work / LOG_NAME, "w", buffering=1, encoding="utf-8") as file:
+                    yield _Logged(progress, names, file)
+            finally:
+                progress.close()
+                shutil.rmtree(self.work, ignore_errors=True)
+
+    def finish(self, result: RunResult, progress: Progress) -> int:
+        """Write results and record, tell observers, print the end; return the exit code."""
+        progress.close()
+        record_path = self.work / RECORD_NAME
+        record_path.write_text(json.dumps(result.record, indent=2) + "\n", encoding="utf-8")
+        beside = {RECORD_NAME: record_path, LOG_NAME: self.work / LOG_NAME}
+        self._ignore_state()
+        count = self.lake.export(self.out, workflow_id=result.workflow.id, beside=beside)
+        for fault in self.plugins.workflow_finished(result.record):
+            click.echo(f"warning: {fault}", err=True)
+        self._print_end(result, count)
+        return 0 if result.workflow.status.value == "completed" else 1
+
+    def _ignore_state(self) -> None:
+        """Keep results of runs without ``--out`` out of version control."""
+        if self.choices.out is None and not (ignore := Path(".stepline", ".gitignore")).exists():
+            ignore.parent.mkdir(exist_ok=True)
+            ignore.write_text("*\n", encoding="utf-8")
+
+    def _print_end(self, result: RunResult, count: int) -> None:
+        workflow = result.workflow
+        if self.choices.json_output:
+            click.echo(json.dumps(result.record, indent=2))
+            return
+        files = f"{count} file{'' if count == 1 else 's'} in {self.out}{os.sep}"
+        if workflow.status.value == "completed":
+            click.echo(f"completed: {files}")
+            click.echo(f"output: {json.dumps(result.record['output'])}")
+            return
+        error = result.record["error"]
+        text = error if isinstance(error, str) else json.dumps(error)
+        click.echo(f"{workflow.status.value}: {text}", err=True)
+        click.echo(f"  {files}; the record is {self.out / RECORD_NAME}", err=True)
+
+
+class _Logged:
+    """Writes every line of output to the workflow's log, and passes all on."""
+
+    def __init__(self, progress: Progress, names: Sequence[str], file: TextIO) -> None:
+        self._names = names
+        self._file = file
+        self.attempt_started = progress.attempt_started
+        self.attempt_finished = progress.attempt_finished
+        self.retry_scheduled = progress.retry_scheduled
+        self.close = progress.close
+        self._show = progress.log
+
+    def log(self, step: int, attempt: int, line: LogLine) -> None:
+        text = f"{_iso(line.at)} {self._names[step]} {attempt} {line.stream} {line.text}\n"
+        self._file.write(text)
+        self._show(step, attempt, line)
+
+
+def _read_settings(environ: Mapping[str, str]) -> Settings:
+    path = Path(settings.FILE_NAME)
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot be read: {error}", where=Location(str(path))) from error
+    return settings.read_settings(text, path=str(path), environ=environ)
+
+
+def _work_folder(out: Path, workflow_id: str) -> Path:
+    """Return a folder beside the results, so that files need only be renamed."""
+    final = Path(os.path.realpath(out))
+    return final.parent / f".{final.name}.work-{workflow_id[:8]}"
+
+
+def _new_id() -> str:
+    import uuid
+
+    return str(uuid.uuid4())
+
+
+def _now() -> str:
+    return _iso(time.time())
+
+
+def _iso(at: float) -> str:
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
+    return f"{whole}.{int(at % 1 * 1000):03d}Z"

@@ -1,0 +1,82 @@
+"""``stepline run``: a protocol on a file, on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stepline.app.run_local import retry_local, run_local
+from stepline.app.run_plan import RunWords, plan_retry, plan_run
+from stepline.cli.local_run import Choices, LocalRun, common_options, parse_pairs
+from stepline.errors import SettingsError
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command(name="run")
+@click.argument("protocol", type=_PATH)
+@click.option("--input", "input_path", type=_PATH, metavar="FILE", help="The input file.")
+@click.option(
+    "--task-scripts",
+    type=_PATH,
+    metavar="DIR",
+    help="Folder of task scripts; by default the one of the protocol's project.",
+)
+@click.option("--config", multiple=True, metavar="KEY=VALUE", help="Value of a config item.")
+@click.option(
+    "--secret",
+    multiple=True,
+    metavar="KEY=SOURCE",
+    help="Source of a secret: env:VARIABLE, file:PATH or prompt.",
+)
+@click.option("--retry", is_flag=True, help="Go on with the failed workflow in --out.")
+@common_options
+def command(
+    protocol: Path,
+    *,
+    input_path: Path | None,
+    task_scripts: Path | None,
+    config: tuple[str, ...],
+    secret: tuple[str, ...],
+    retry: bool,
+    **common: Any,
+) -> int:
+    """Run PROTOCOL, a protocol.yml or the folder that holds one, on a file.
+
+    Task scripts are found by the manifest.json in their folders, else by the folders'
+    names. Results and a record of all that was used go to --out.
+    """
+    run = LocalRun(Choices(**common), os.environ)
+    words = RunWords(
+        protocol=protocol,
+        input_path=input_path,
+        task_scripts=task_scripts,
+        config=parse_pairs(config, option="--config"),
+        secrets=parse_pairs(secret, option="--secret"),
+        lake=run.choices.lake,
+        ids=run.choices.ids,
+    )
+    return _retry(run, words) if retry else _run(run, words)
+
+
+def _run(run: LocalRun, words: RunWords) -> int:
+    run.open_lake()
+    request = plan_run(words, run.machine)
+    with run.session([step.name for step in request.protocol.steps]) as progress:
+        result = run_local(request, run.ports(), progress)
+        return run.finish(result, progress)
+
+
+def _retry(run: LocalRun, words: RunWords) -> int:
+    if run.choices.out is None:
+        raise SettingsError(
+            "--retry needs the results of the run that failed", hint="add --out DIR"
+        )
+    run.open_lake(own_results=True)
+    workflow, request, earlier = plan_retry(run.out, run.machine, secrets=words.secrets)
+    with run.session([step.name for step in request.protocol.steps]) as progress:
+        result = retry_local(workflow, request, run.ports(), progress, earlier_attempts=earlier)
+        return run.finish(result, progress)

@@ -1,0 +1,63 @@
+"""The files of one run on this machine: inputs where they are, outputs to a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from stepline.model.file import FileRecord
+from stepline.ports.files import FileCatalog, FileStore
+
+
+class LocalLake(Protocol):
+    """A catalog and store over local folders."""
+
+    @property
+    def catalog(self) -> FileCatalog:
+        """All visible files."""
+
+    @property
+    def store(self) -> FileStore:
+        """The bytes of the files."""
+
+    def add_input(self, path: Path) -> FileRecord:
+        """Make a local file visible, without copying it.
+
+        Raises:
+            UploadError: It is missing, empty, not a plain file, or not readable.
+        """
+
+    def add_folder(self, folder: Path) -> None:
+        """Make the files of a folder visible, as its ``files.json`` says if it has one.
+
+        Raises:
+            UploadError: There is no such folder, or its ``files.json`` is not usable.
+        """
+
+    def check_results(self, out: Path, *, beside: Iterable[str], read: Iterable[Path]) -> None:
+        """Refuse a folder that results cannot take the place of.
+
+        Args:
+            out: The folder; it need not exist.
+            beside: Files that earlier runs wrote besides those that tasks made.
+            read: Folders that the run reads.
+
+        Raises:
+            SettingsError: It holds what no run wrote, or is read by the run.
+        """
+
+    def export(self, out: Path, *, workflow_id: str, beside: Mapping[str, Path]) -> int:
+        """Write a workflow's files and ``files.json`` into a folder, all at once.
+
+        Args:
+            out: The folder; earlier results in it are replaced.
+            workflow_id: The workflow that made the files.
+            beside: Further files by their name in the folder; they are moved there.
+
+        Returns:
+            How many files tasks had made.
+
+        Raises:
+            PlatformError: The folder cannot be written; nothing changed in it.
+        """
