@@ -52,15 +52,6 @@ class ConfigItem:
     required: bool = False
     default: Json = None
 
-    def to_plain(self) -> dict[str, Any]:
-        """Return every field as plain data."""
-        return {**_fields(self), "type": self.type.value}
-
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> ConfigItem:
-        """Rebuild an item from what `to_plain` returned."""
-        return cls(**{**plain, "type": ConfigType(plain["type"])})
-
 
 @dataclass(frozen=True)
 class TaskReference:
@@ -128,16 +119,6 @@ class Step:
         """The step's id, or ``steps[<index>]`` where it has none."""
         return self.id if self.id is not None else f"steps[{self.index}]"
 
-    def to_plain(self) -> dict[str, Any]:
-        """Return every field as plain data."""
-        return {**_fields(self), "task": _fields(self.task), "options": _fields(self.options)}
-
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Step:
-        """Rebuild a step from what `to_plain` returned."""
-        task = TaskReference(**plain["task"])
-        return cls(**{**plain, "task": task, "options": StepOptions(**plain["options"])})
-
 
 @dataclass(frozen=True)
 class Protocol:
@@ -167,30 +148,3 @@ class Protocol:
     slug: str = ""
     version: str = ""
     document: Mapping[str, Any] = field(default_factory=dict)
-
-    def to_plain(self) -> dict[str, Any]:
-        """Return every field as plain JSON, shared with the protocol."""
-        return {
-            **_fields(self),
-            "steps": [step.to_plain() for step in self.steps],
-            "config": [item.to_plain() for item in self.config.values()],
-            "constants": dict(self.constants),
-            "triggers": sorted(trigger.value for trigger in self.triggers),
-            "document": dict(self.document),
-        }
-
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Protocol:
-        """Rebuild a protocol from what `to_plain` returned."""
-        items = (ConfigItem.from_plain(item) for item in plain["config"])
-        changed = {
-            "steps": tuple(Step.from_plain(step) for step in plain["steps"]),
-            "config": {item.key: item for item in items},
-            "triggers": frozenset(TriggerType(name) for name in plain["triggers"]),
-        }
-        return cls(**{**plain, **changed})
-
-
-def _fields(value: object) -> dict[str, Any]:
-    """Return a dataclass's fields, without going into their values."""
-    return dict(vars(value))

@@ -10,9 +10,14 @@ from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from stepline.parsing.build import build_protocol
     from stepline.parsing.manifest import parse_manifest
     from stepline.parsing.protocol import parse_protocol
-    from stepline.parsing.references import LocalTaskScript, check_references
+    from stepline.parsing.references import (
+        LocalTaskScript,
+        check_references,
+        match_task_script,
+    )
     from stepline.parsing.render import render_problem
     from stepline.parsing.result import Parsed
     from stepline.parsing.source import MAX_BYTES, decode_source, too_large
@@ -25,9 +30,11 @@ __all__ = [
     "Parsed",
     "Version",
     "VersionRange",
+    "build_protocol",
     "check_references",
     "decode_source",
     "highest_match",
+    "match_task_script",
     "parse_config",
     "parse_manifest",
     "parse_protocol",
@@ -41,9 +48,11 @@ _HOMES = {
     "Parsed": "result",
     "Version": "versions",
     "VersionRange": "versions",
+    "build_protocol": "build",
     "check_references": "references",
     "decode_source": "source",
     "highest_match": "versions",
+    "match_task_script": "references",
     "parse_config": "task_script",
     "parse_manifest": "manifest",
     "parse_protocol": "protocol",

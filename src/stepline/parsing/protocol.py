@@ -6,8 +6,8 @@ Source:
 
 from __future__ import annotations
 
-from stepline.model.protocol import Protocol, Step, TaskReference, TriggerType
-from stepline.model.values import Json
+from stepline.model.protocol import Protocol, TriggerType
+from stepline.parsing.build import build_protocol
 from stepline.parsing.checker import (
     IDENTIFIER,
     IDENTIFIER_RULE,
@@ -20,7 +20,7 @@ from stepline.parsing.checker import (
 from stepline.parsing.json_tree import parse_json
 from stepline.parsing.nodes import Mapping, Node, Sequence
 from stepline.parsing.protocol_config import check_config_items
-from stepline.parsing.protocol_steps import StepDraft, check_steps, condition
+from stepline.parsing.protocol_steps import check_steps, condition
 from stepline.parsing.protocol_types import ProtocolDraft, check_expressions
 from stepline.parsing.result import Parsed
 from stepline.parsing.versions import Version
@@ -45,7 +45,6 @@ KEYS = (
 )
 _TEXTS = ("name", "description", "icon")
 _TRIGGERS = tuple(kind.value for kind in TriggerType)
-_MODEL_TEXTS = ("name", "description", "namespace", "slug", "version")
 
 
 def parse_protocol(text: str, *, path: str) -> Parsed[Protocol]:
@@ -78,7 +77,7 @@ def _protocol(checker: Checker, root: Mapping) -> Protocol | None:
     if not _is_v3(checker, root):
         return None
     checker.keys(root, "", known=KEYS, required=("protocolSchema", "steps"))
-    identity = _check_identity(checker, root)
+    _check_identity(checker, root)
     draft = ProtocolDraft(
         document=root,
         config=check_config_items(checker, root.entries.get("config")),
@@ -89,7 +88,11 @@ def _protocol(checker: Checker, root: Mapping) -> Protocol | None:
         on_failed=root.entries.get("onFailed"),
     )
     check_expressions(checker, draft)
-    return None if checker.failed else _build(draft, identity)
+    if checker.failed:
+        return None
+    document = root.plain()
+    assert isinstance(document, dict)
+    return build_protocol(document)
 
 
 def _is_v3(checker: Checker, root: Mapping) -> bool:
@@ -108,40 +111,38 @@ def _is_v3(checker: Checker, root: Mapping) -> bool:
     return True
 
 
-def _check_identity(checker: Checker, root: Mapping) -> dict[str, str]:
+def _check_identity(checker: Checker, root: Mapping) -> None:
     entries = root.entries
-    found = {key: checker.text(entries.get(key), key) for key in _TEXTS}
+    for key in _TEXTS:
+        checker.text(entries.get(key), key)
     if "type" in entries:
         checker.choice(entries["type"], "type", among=("protocol",))
-    found["namespace"] = checker.pattern(
+    checker.pattern(
         entries.get("namespace"),
         "namespace",
         code="invalid-namespace",
         pattern=NAMESPACE,
         rule=NAMESPACE_RULE,
     )
-    found["slug"] = checker.pattern(
+    checker.pattern(
         entries.get("slug"),
         "slug",
         code="invalid-identifier",
         pattern=IDENTIFIER,
         rule=IDENTIFIER_RULE,
     )
-    found["version"] = exact_version(checker, entries.get("version"), "version")
+    _exact_version(checker, entries.get("version"))
     checker.labels(entries.get("labels"), "labels")
     checker.texts(entries.get("catalog_keys"), "catalog_keys")
-    return {key: value for key, value in found.items() if value is not None}
 
 
-def exact_version(checker: Checker, node: Node | None, source: str) -> str | None:
-    """Return a version ``vX.Y.Z`` with perhaps a prerelease."""
-    text = checker.text(node, source)
+def _exact_version(checker: Checker, node: Node | None) -> None:
+    text = checker.text(node, "version")
     if text is None or node is None or Version.parse(text) is not None:
-        return text
-    what = f"`{source}` cannot be {text[:60]!r}"
+        return
+    what = f"`version` cannot be {text[:60]!r}"
     hint = "write vX.Y.Z, such as v1.0.0"
-    checker.error("invalid-version", what, node, hint=hint, source=source)
-    return None
+    checker.error("invalid-version", what, node, hint=hint, source="version")
 
 
 def _constants(checker: Checker, node: Node | None) -> dict[str, Node]:
@@ -184,44 +185,6 @@ def _inner(checker: Checker, node: Node | None, source: str, *, key: str) -> Nod
         return None
     checker.ignored(node, source, known=(key,))
     return node.entries.get(key)
-
-
-def _build(draft: ProtocolDraft, identity: dict[str, str]) -> Protocol:
-    document = draft.document.plain()
-    assert isinstance(document, dict)
-    steps = (_build_step(step, step.task) for step in draft.steps if step.task is not None)
-    items = ((key, found.item) for key, found in draft.config.items())
-    success_when = draft.success_when
-    on_failed = draft.on_failed
-    return Protocol(
-        steps=tuple(steps),
-        config={key: item for key, item in items if item is not None},
-        constants={name: node.plain() for name, node in draft.constants.items()},
-        triggers=draft.triggers,
-        success_when=None if success_when is None else success_when.plain(),
-        on_failed=None if on_failed is None else on_failed.plain(),
-        has_on_failed=on_failed is not None,
-        document=document,
-        **{key: identity[key] for key in _MODEL_TEXTS if key in identity},
-    )
-
-
-def _build_step(step: StepDraft, task: TaskReference) -> Step:
-    return Step(
-        index=step.index,
-        task=task,
-        id=step.id,
-        description=step.description,
-        condition=_plain(step, "if", True),
-        continue_on_error=_plain(step, "continueOnError", False),
-        input=_plain(step, "input", None),
-        options=step.step_options(),
-    )
-
-
-def _plain(step: StepDraft, key: str, default: Json) -> Json:
-    node = step.fields.get(key)
-    return default if node is None else node.plain()
 
 
 def _positions(root: Mapping) -> dict[str, tuple[int, int]]:

@@ -6,8 +6,6 @@ Source:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from stepline.expressions.types import (
     ANY,
     BOOLEAN,
@@ -20,7 +18,7 @@ from stepline.expressions.types import (
     type_of_value,
     union,
 )
-from stepline.model.protocol import ConfigItem, ConfigType
+from stepline.model.protocol import ConfigType
 from stepline.model.values import Json
 from stepline.parsing.checker import Checker, boolean_hint, join, kind_of
 from stepline.parsing.nodes import Mapping, Node, Scalar, Sequence
@@ -48,31 +46,18 @@ _COMPONENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
-@dataclass
-class ConfigDraft:
-    """A config item after its check.
-
-    Attributes:
-        item: None if the item is not right.
-        type: What ``config.<key>`` gives; ``any`` where that is unknown.
-    """
-
-    item: ConfigItem | None
-    type: Type = ANY
-
-
-def check_config_items(checker: Checker, node: Node | None) -> dict[str, ConfigDraft]:
-    """Check every config item."""
+def check_config_items(checker: Checker, node: Node | None) -> dict[str, Type]:
+    """Check every config item; return what each ``config.<key>`` gives, ``any`` if unclear."""
     if node is None:
         return {}
     if not isinstance(node, Mapping):
         checker.wrong_type(node, "config", "a mapping")
         return {}
-    drafts = {}
+    types = {}
     for key, item in node.entries.items():
         checker.identifier_key(node, key, "config")
-        drafts[key] = _Item(checker, key, item).draft()
-    return drafts
+        types[key] = _Item(checker, key, item).check()
+    return types
 
 
 class _Item:
@@ -86,30 +71,21 @@ class _Item:
         self.entries = self.node.entries if self.node else {}
         self.schema: dict[str, Json] | None = None
 
-    def draft(self) -> ConfigDraft:
-        label = literal_text(self.checker, self.entries.get("label"), self.source, "label")
-        description = literal_text(
-            self.checker, self.entries.get("description"), self.source, "description"
-        )
+    def check(self) -> Type:
+        """Check the item and return the type of its value."""
+        for key in ("label", "description"):
+            literal_text(self.checker, self.entries.get(key), self.path(key))
         required = bool(self.checker.boolean(self.entries.get("required"), self.path("required")))
         name = self.checker.choice(self.entries.get("type"), self.path("type"), among=_TYPES)
         if name not in _TYPES:
-            return ConfigDraft(None)
+            return ANY
         kind = ConfigType(name)
         self.refuse_for_secret(kind)
         value_type = self.value_type(kind)
-        default = self.default(kind, value_type, required=required)
-        self.component(kind, value_type if required else union((value_type, NULL)))
-        item = ConfigItem(
-            key=self.key,
-            label=label,
-            type=kind,
-            description=description,
-            required=required,
-            default=default,
-        )
-        has_value = required or "default" in self.entries
-        return ConfigDraft(item, value_type if has_value else union((value_type, NULL)))
+        or_null = union((value_type, NULL))
+        self.default(kind, value_type, required=required)
+        self.component(kind, value_type if required else or_null)
+        return value_type if required or "default" in self.entries else or_null
 
     def path(self, *keys: str | int) -> str:
         return join(self.source, *keys)
@@ -146,10 +122,10 @@ class _Item:
         self.schema = {"type": kind.value, **plain}
         return schema_type(self.schema)
 
-    def default(self, kind: ConfigType, value_type: Type, *, required: bool) -> Json:
+    def default(self, kind: ConfigType, value_type: Type, *, required: bool) -> None:
         node = self.entries.get("default")
         if node is None or kind is ConfigType.SECRET or self.node is None:
-            return None
+            return
         source = self.path("default")
         if required:
             what = f"the default of `{self.key}` is never used: a value is required"
@@ -161,7 +137,6 @@ class _Item:
             from stepline.parsing.schema_checks import check_default
 
             check_default(self.checker, node, source, schema=self.schema)
-        return node.plain()
 
     def default_fits(self, node: Node, value_type: Type, *, kind: ConfigType) -> bool:
         source = self.path("default")

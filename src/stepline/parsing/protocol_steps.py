@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from stepline.model.protocol import StepOptions, TaskReference
 from stepline.parsing.checker import (
     IDENTIFIER,
     IDENTIFIER_RULE,
@@ -39,26 +38,13 @@ class StepDraft:
         source: The step's path as diagnostics write it, by id where it has one.
         fields: The step's nodes by key; only those whose structure is right.
         options: The option nodes by name.
-        task: None if the step's task is not right.
     """
 
     index: int
     source: str
     id: str | None = None
-    description: str = ""
     fields: dict[str, Node] = field(default_factory=dict)
     options: dict[str, Node] = field(default_factory=dict)
-    task: TaskReference | None = None
-
-    def step_options(self) -> StepOptions:
-        """Return the options as the model has them."""
-        given = {name: node.plain() for name, node in self.options.items()}
-        return StepOptions(
-            memory_mb=given.get("memoryInMB"),
-            timeout_s=given.get("timeoutInSec"),
-            run_in_lambda=given.get("runInLambda"),
-            custom_windows_ami=given.get("customWindowsAMI"),
-        )
 
 
 def check_steps(checker: Checker, node: Node | None) -> list[StepDraft]:
@@ -98,8 +84,8 @@ def _step(checker: Checker, item: Node, index: int) -> StepDraft:
         draft.source = join("steps", draft.id)
         draft.fields["id"] = entries["id"]
     source = draft.source
-    draft.description = literal_text(checker, entries.get("description"), source, "description")
-    draft.task = _task(checker, entries.get("task"), join(source, "task"))
+    literal_text(checker, entries.get("description"), join(source, "description"))
+    _task(checker, entries.get("task"), join(source, "task"))
     for key in ("if", "continueOnError"):
         if condition(checker, entries.get(key), join(source, key)):
             draft.fields[key] = entries[key]
@@ -119,13 +105,10 @@ def condition(checker: Checker, node: Node | None, source: str) -> bool:
     return False
 
 
-def literal_text(checker: Checker, node: Node | None, source: str, key: str) -> str:
-    """Return a text that is never evaluated, or the empty text; warn if it looks otherwise."""
-    path = join(source, key)
-    value = checker.text(node, path)
-    if value is not None and node is not None:
-        warn_literal(checker, node, path)
-    return value or ""
+def literal_text(checker: Checker, node: Node | None, source: str) -> None:
+    """Check a text that is never evaluated; warn if it looks otherwise."""
+    if checker.text(node, source) is not None and node is not None:
+        warn_literal(checker, node, source)
 
 
 def warn_literal(checker: Checker, node: Node, source: str) -> None:
@@ -135,58 +118,50 @@ def warn_literal(checker: Checker, node: Node, source: str) -> None:
         checker.warning("literal-expression", what, node, source=source)
 
 
-def _task(checker: Checker, item: Node | None, source: str) -> TaskReference | None:
+def _task(checker: Checker, item: Node | None, source: str) -> None:
     node = checker.mapping(item, source, known=_TASK_KEYS, required=_TASK_KEYS)
     if node is None:
-        return None
+        return
     entries = node.entries
-    for key in _TASK_KEYS:
-        if key in entries:
-            warn_literal(checker, entries[key], join(source, key))
-    namespace = checker.pattern(
+    checker.pattern(
         entries.get("namespace"),
         join(source, "namespace"),
         code="invalid-namespace",
         pattern=NAMESPACE,
         rule=NAMESPACE_RULE,
     )
-    slug = checker.pattern(
+    checker.pattern(
         entries.get("slug"),
         join(source, "slug"),
         code="invalid-identifier",
         pattern=IDENTIFIER,
         rule=IDENTIFIER_RULE,
     )
-    version = _task_version(checker, entries.get("version"), join(source, "version"))
-    function = checker.text(entries.get("function"), join(source, "function"))
-    if namespace is None or slug is None or version is None or function is None:
-        return None
-    return TaskReference(namespace=namespace, slug=slug, version=version, function=function)
+    _task_version(checker, entries.get("version"), join(source, "version"))
+    checker.text(entries.get("function"), join(source, "function"))
+    for key in _TASK_KEYS:
+        if key in entries:
+            warn_literal(checker, entries[key], join(source, key))
 
 
-def _task_version(checker: Checker, node: Node | None, source: str) -> str | None:
-    """Return an exact version as ``vX.Y.Z``, or a range as it is written."""
+def _task_version(checker: Checker, node: Node | None, source: str) -> None:
     text = checker.text(node, source)
-    if text is None or node is None:
-        return None
-    if Version.parse(text) is not None:
-        return text
+    if text is None or node is None or Version.parse(text) is not None:
+        return
     wanted = VersionRange.parse(text)
     shown = shorten(text)
     if wanted is None:
         hint = "write an exact version, such as v1.0.0"
         what = f"{shown!r} is not a version"
         checker.error("invalid-version", what, node, hint=hint, source=source)
-        return None
-    if wanted.exact is not None:
+    elif wanted.exact is not None:
         what = f"the version {shown!r} is read as {wanted.exact}"
         hint = f"write {wanted.exact}"
         checker.warning("version-form", what, node, hint=hint, source=source)
-        return str(wanted.exact)
-    what = f"{shown!r} is a range of versions: what runs may change"
-    hint = "name one version, such as v1.0.0"
-    checker.warning("version-range", what, node, hint=hint, source=source)
-    return text
+    else:
+        what = f"{shown!r} is a range of versions: what runs may change"
+        hint = "name one version, such as v1.0.0"
+        checker.warning("version-range", what, node, hint=hint, source=source)
 
 
 def _options(checker: Checker, draft: StepDraft, item: Node | None) -> None:

@@ -38,7 +38,6 @@ from stepline.expressions.types import (
 from stepline.model.protocol import TriggerType
 from stepline.parsing.checker import Checker, is_expression_node, join
 from stepline.parsing.nodes import Mapping, Node, Scalar, Sequence
-from stepline.parsing.protocol_config import ConfigDraft
 from stepline.parsing.protocol_steps import StepDraft
 
 MAX_VALUE_NODES = 1_000_000
@@ -86,13 +85,14 @@ class ProtocolDraft:
 
     Attributes:
         document: The whole document's node.
+        config: Type of each ``config.<key>``.
         constants: Nodes by name.
         success_when: None if not given, or not right.
         on_failed: None if not given.
     """
 
     document: Mapping
-    config: AbstractMapping[str, ConfigDraft]
+    config: AbstractMapping[str, Type]
     constants: AbstractMapping[str, Node]
     steps: list[StepDraft]
     triggers: frozenset[TriggerType]
@@ -132,8 +132,7 @@ class _ProtocolCheck:
     def __init__(self, checker: Checker, draft: ProtocolDraft) -> None:
         self.checker = checker
         self.draft = draft
-        config = {key: item.type for key, item in draft.config.items()}
-        ready = {"workflow": workflow_type(draft.triggers), "config": Object(config)}
+        ready = {"workflow": workflow_type(draft.triggers), "config": Object(draft.config)}
         self.roots = Roots(ready, lambda: type_of_value(draft.document.plain()))
         self.states: list[Type] = []
         self.ids: dict[str, int] = {}
