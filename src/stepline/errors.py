@@ -7,13 +7,15 @@ file collect `Problem`s and raise them once, as `UserError.problems`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Literal
+
+from stepline.frozen import frozen
 
 Severity = Literal["error", "warning"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Location:
     """A place in a file; line and column count from 1, None where unknown."""
 
@@ -30,7 +32,7 @@ class Location:
         return ":".join(parts)
 
 
-@dataclass(frozen=True)
+@frozen
 class Problem:
     """One thing that is wrong, or dubious, in a file.
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Any
 
 from stepline.errors import Location, SettingsError
+from stepline.frozen import frozen
 
 FILE_NAME = "stepline.toml"
 
 
-@dataclass(frozen=True)
+@frozen
 class Settings:
     """All settings, each with the value that holds when it is not set.
 

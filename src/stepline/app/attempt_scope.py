@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from stepline.app.attempt_files import AttemptFiles
 from stepline.app.call_errors import CallRefused
+from stepline.frozen import frozen
 from stepline.model.file import FileRecord
 from stepline.model.task_script import IdsReference
 from stepline.model.values import Json
@@ -36,7 +37,7 @@ class ReadLog:
             self.entries.append(entry)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class AttemptScope:
     """All that the calls of one attempt work on.
 

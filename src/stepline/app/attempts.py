@@ -12,6 +12,7 @@ from stepline.app.attempt_scope import AttemptScope
 from stepline.app.masking import Masker, StreamMasker
 from stepline.app.task_context import TaskContextService
 from stepline.errors import SteplineError
+from stepline.frozen import frozen
 from stepline.model.task import Limits, OutcomeKind, TaskOutcome, TaskRequest
 from stepline.model.values import Json
 from stepline.ports.executor import Executor, LogLine, ScriptVersion
@@ -20,7 +21,7 @@ from stepline.ports.schemas import SchemaSource
 from stepline.ports.secrets import SecretBackend
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class AttemptPlan:
     """What is to be attempted.
 
@@ -43,7 +44,7 @@ class AttemptPlan:
     limits: Limits
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class AttemptRecord:
     """What came of an attempt, and what it used; without the value of any secret.
 
@@ -62,7 +63,7 @@ class AttemptRecord:
     started_at: float | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Platform:
     """The adapters that attempts work with.
 

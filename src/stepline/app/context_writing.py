@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from stepline.app.attempt_scope import AttemptScope
@@ -13,6 +13,7 @@ from stepline.app.call_errors import CallRefused, refuse_if
 from stepline.app.context_schemas import clean_data, ids_to_write, parsed_ids
 from stepline.app.file_views import history
 from stepline.errors import UploadError
+from stepline.frozen import frozen
 from stepline.model import file_rules
 from stepline.model.file import FileCategory, FilePointer, FileRecord
 from stepline.model.values import Json
@@ -22,7 +23,7 @@ WRITABLE = (FileCategory.IDS, FileCategory.PROCESSED, FileCategory.TMP)
 CONDITIONAL_BYTES = 5 * 1024**3
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Draft:
     """A file version about to be written: what depends on the call.
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from stepline.app.code_store import store_code
 from stepline.app.task_scripts import LocalScript, Match
+from stepline.frozen import frozen
 from stepline.model.protocol import TaskReference
 from stepline.ports.executor import ScriptVersion
 
 
-@dataclass(frozen=True)
+@frozen
 class PinnedScripts:
     """Task scripts as a workflow will use them.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from stepline.app.workflow_runner import Reporter, WorkflowRunner
 from stepline.engine import create_workflow
 from stepline.engine.events import Event, RetryRequested, WorkflowStarted
 from stepline.errors import ConfigError, Location
+from stepline.frozen import frozen
 from stepline.model.file import FileRecord
 from stepline.model.protocol import Protocol, TaskReference, TriggerType
 from stepline.model.workflow import StepDefaults, Workflow
@@ -26,7 +26,7 @@ from stepline.ports.schemas import SchemaSource
 from stepline.ports.secrets import SecretBackend
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class RunPorts:
     """What a local run needs from outside.
 
@@ -55,7 +55,7 @@ class RunPorts:
     cache_dir: Path
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class RunRequest:
     """What a person asked to run.
 
@@ -88,7 +88,7 @@ class RunRequest:
     ids: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class RunResult:
     """A finished workflow.
 

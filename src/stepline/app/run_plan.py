@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from stepline.app.task_scripts import find_scripts, match_steps
 from stepline.app.workflow_record import FILE_NAME as RECORD_NAME
 from stepline.app.workflow_record import read_record, restore_workflow
 from stepline.errors import ArtifactNotFound, ConfigError, Location, ProtocolError
+from stepline.frozen import frozen
 from stepline.model.file import FileRecord
 from stepline.model.protocol import Protocol, TaskReference
 from stepline.model.task import Isolation
@@ -29,7 +29,7 @@ PROTOCOL_FILES = ("protocol.yml", "protocol.yaml", "protocol.json")
 _SCRIPTS_FOLDER = "task-scripts"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Machine:
     """What planning needs to know of this machine and its settings.
 
@@ -50,7 +50,7 @@ class Machine:
     warn: Callable[[str], None]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class RunWords:
     """A request to run a protocol, as typed.
 

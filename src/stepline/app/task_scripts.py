@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from stepline.errors import ArtifactNotFound, ConfigError, Location, Problem, ProtocolError
+from stepline.frozen import frozen
 from stepline.model.protocol import Protocol, Step, TaskReference
 from stepline.model.task_script import Manifest, TaskScript
 from stepline.parsing import Parsed
@@ -15,7 +15,7 @@ CONFIG_FILE = "config.json"
 MANIFEST_FILE = "manifest.json"
 
 
-@dataclass(frozen=True)
+@frozen
 class LocalScript:
     """A task script's folder on this machine.
 
@@ -35,7 +35,7 @@ class LocalScript:
         return self.manifest.slug if self.manifest else self.folder.name
 
 
-@dataclass(frozen=True)
+@frozen
 class Match:
     """The local script that a step's task means.
 

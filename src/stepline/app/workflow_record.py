@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from stepline.app.masking import Masker
 from stepline.app.workflow_runner import StepAttempt
 from stepline.errors import ConfigError, Location
+from stepline.frozen import frozen
 from stepline.model.protocol import Protocol
 from stepline.model.workflow import StepState, StepStatus, Workflow, WorkflowStatus
 from stepline.ports.executor import ExecutorOptions, ScriptVersion
@@ -24,7 +25,7 @@ FILE_NAME = "workflow.json"
 FORMAT = 1
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Origin:
     """Where all that a workflow was pinned to came from.
 

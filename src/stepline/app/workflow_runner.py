@@ -22,6 +22,7 @@ from stepline.engine.events import (
     ScheduleRetry,
     StartTask,
 )
+from stepline.frozen import frozen
 from stepline.model.protocol import TaskReference
 from stepline.model.task import Limits
 from stepline.model.values import Json
@@ -48,7 +49,7 @@ class Reporter(Protocol):
         """The next attempt begins in ``delay_s`` seconds."""
 
 
-@dataclass(frozen=True)
+@frozen
 class StepAttempt:
     """An attempt's record, and which attempt it is."""
 

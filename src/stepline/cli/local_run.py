@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,6 +22,7 @@ from stepline.bootstrap import Plugins
 from stepline.cli.interrupts import interruptible
 from stepline.cli.progress import Progress, make_progress
 from stepline.errors import Location, SettingsError
+from stepline.frozen import frozen
 from stepline.model.task import Isolation
 from stepline.ports.executor import ExecutorOptions, LogLine
 from stepline.settings import Settings
@@ -31,7 +31,7 @@ LOG_NAME = "workflow.log"
 BESIDE = (RECORD_NAME, LOG_NAME)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Choices:
     """Options that ``run`` and ``call`` have in common, as typed."""
 

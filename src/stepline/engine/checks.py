@@ -9,9 +9,9 @@ Source:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from stepline.engine.scope import Scope, WorkflowFault, effective_config, evaluated, source_of
+from stepline.frozen import frozen
 from stepline.model.protocol import ConfigType, Step
 from stepline.model.task import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_S
 from stepline.model.values import Json
@@ -20,7 +20,7 @@ from stepline.model.workflow import StepDefaults, Workflow
 _CHECKED_TYPES = (ConfigType.STRING, ConfigType.NUMBER, ConfigType.BOOLEAN)
 
 
-@dataclass(frozen=True)
+@frozen
 class StepLimits:
     """Memory in MiB and wall-clock limit in seconds of a step's first attempt."""
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from stepline.frozen import frozen
 from stepline.model.task import TaskOutcome
 from stepline.model.values import Json
 from stepline.model.workflow import WorkflowStatus
 
 
-@dataclass(frozen=True)
+@frozen
 class WorkflowStarted:
     """The workflow exists and may begin."""
 
 
-@dataclass(frozen=True)
+@frozen
 class AttemptFinished:
     """An attempt ended, in whatever way.
 
@@ -32,7 +32,7 @@ class AttemptFinished:
     at: float
 
 
-@dataclass(frozen=True)
+@frozen
 class RetryDue:
     """The time of a scheduled retry has come."""
 
@@ -40,24 +40,26 @@ class RetryDue:
     attempt: int
 
 
-@dataclass(frozen=True)
+@frozen
 class CancelRequested:
     """Somebody asked for the end of the workflow."""
 
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class RetryRequested:
-    """Somebody asked for a workflow that failed or was cancelled to go on."""
+    """Somebody asked for a workflow that failed or was cancelled to go on.
+
+    Unlike the other events it has an effect each time it comes after an end, so
+    whoever sends it makes sure that one request is one event.
+    """
 
 
-Event: TypeAlias = (
-    WorkflowStarted | AttemptFinished | RetryDue | CancelRequested | RetryRequested
-)
+Event: TypeAlias = WorkflowStarted | AttemptFinished | RetryDue | CancelRequested | RetryRequested
 
 
-@dataclass(frozen=True)
+@frozen
 class StartTask:
     """Run one attempt of a step.
 
@@ -76,7 +78,7 @@ class StartTask:
     timeout_s: float
 
 
-@dataclass(frozen=True)
+@frozen
 class ScheduleRetry:
     """Send `RetryDue` for this attempt at the given time.
 
@@ -89,7 +91,7 @@ class ScheduleRetry:
     at: float
 
 
-@dataclass(frozen=True)
+@frozen
 class StopTask:
     """End the running attempt of a step; its outcome is not waited for."""
 
@@ -97,7 +99,7 @@ class StopTask:
     attempt: int
 
 
-@dataclass(frozen=True)
+@frozen
 class FinishWorkflow:
     """The workflow came to its end.
 

@@ -7,12 +7,12 @@ Source:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from stepline.expressions.nodes import Json
+from stepline.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Function:
     """A function: how many arguments it takes (None: any number) and what it does."""
 

@@ -6,14 +6,15 @@ A reference holds its whole path, so a tree is only as deep as its calls are nes
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TypeAlias, Union
+
+from stepline.frozen import frozen
 
 Json: TypeAlias = Union[None, bool, int, float, str, "list[Json]", "dict[str, Json]"]
 Primitive: TypeAlias = None | bool | int | float | str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Literal:
     """A value written out; `offset` is where it starts in the expression's text."""
 
@@ -21,7 +22,7 @@ class Literal:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Key:
     """One access, ``.name``, ``['name']`` or ``[0]``, and where it starts."""
 
@@ -29,7 +30,7 @@ class Key:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reference:
     """A root and the accesses below it, such as ``steps['a'].output.x``."""
 
@@ -38,7 +39,7 @@ class Reference:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """A function of the library with its arguments."""
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from typing import Any
 
+from stepline.frozen import frozen
 from stepline.model.values import Json
 
 
@@ -24,7 +25,7 @@ class FileCategory(str, Enum):
     TMP = "TMP"
 
 
-@dataclass(frozen=True)
+@frozen
 class Label:
     """A searchable name and value on a file; changed without a new version.
 
@@ -41,7 +42,7 @@ class Label:
         return {"id": self.id, "name": self.name, "value": self.value}
 
 
-@dataclass(frozen=True)
+@frozen
 class FilePointer:
     """A reference to one version of one file, never its bytes."""
 
@@ -61,7 +62,7 @@ class FilePointer:
         }
 
 
-@dataclass(frozen=True)
+@frozen
 class FileRecord:
     """What is known about one file version.
 

@@ -7,10 +7,11 @@ evaluated when a workflow reaches them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any
 
+from stepline.frozen import frozen
 from stepline.model.values import Json
 
 
@@ -32,7 +33,7 @@ class TriggerType(str, Enum):
     SCHEDULED = "scheduled"
 
 
-@dataclass(frozen=True)
+@frozen
 class ConfigItem:
     """One value that a pipeline author fills in.
 
@@ -53,7 +54,7 @@ class ConfigItem:
     default: Json = None
 
 
-@dataclass(frozen=True)
+@frozen
 class TaskReference:
     """The function that a step calls.
 
@@ -73,7 +74,7 @@ class TaskReference:
         return f"{self.namespace}/{self.slug}:{self.version}"
 
 
-@dataclass(frozen=True)
+@frozen
 class StepOptions:
     """Limits that a step asks for; numbers, or expressions that give one.
 
@@ -90,7 +91,7 @@ class StepOptions:
     custom_windows_ami: Json = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Step:
     """One call of a function.
 
@@ -120,7 +121,7 @@ class Step:
         return self.id if self.id is not None else f"steps[{self.index}]"
 
 
-@dataclass(frozen=True)
+@frozen
 class Protocol:
     """A valid protocol v3 document.
 

@@ -10,9 +10,10 @@ Source:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
+from stepline.frozen import frozen
 from stepline.model.values import Json
 
 EXIT_FATAL = 126
@@ -42,7 +43,7 @@ class Network(str, Enum):
     BRIDGE = "bridge"
 
 
-@dataclass(frozen=True)
+@frozen
 class Limits:
     """Bounds of one attempt; None means unbounded.
 
@@ -67,7 +68,7 @@ class Limits:
     network: Network = Network.HOST
 
 
-@dataclass(frozen=True)
+@frozen
 class TaskRequest:
     """One attempt at one step.
 
@@ -117,7 +118,7 @@ class OutcomeKind(str, Enum):
     LOST = "lost"
 
 
-@dataclass(frozen=True)
+@frozen
 class TaskOutcome:
     """What came of one attempt.
 

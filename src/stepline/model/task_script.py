@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from stepline.frozen import frozen
 from stepline.model.values import Json
 
 
-@dataclass(frozen=True)
+@frozen
 class IdsReference:
     """An IDS, ``namespace/slug:version``."""
 
@@ -20,7 +21,7 @@ class IdsReference:
         return f"{self.namespace}/{self.slug}:{self.version}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Function:
     """A function that a task script exposes.
 
@@ -60,7 +61,7 @@ class Function:
         return cls(**{**plain, "allowed_ids": allowed})
 
 
-@dataclass(frozen=True)
+@frozen
 class TaskScript:
     """A validated config.json.
 
@@ -91,7 +92,7 @@ class TaskScript:
         return cls(**{**plain, "functions": functions})
 
 
-@dataclass(frozen=True)
+@frozen
 class Manifest:
     """Identity and catalogue data of an artifact, from manifest.json.
 

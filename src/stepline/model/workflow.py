@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
+from stepline.frozen import frozen
 from stepline.model.protocol import Protocol
 from stepline.model.task import TaskOutcome
 from stepline.model.values import Json
@@ -42,7 +43,7 @@ class RetryBehavior(str, Enum):
     EXPONENTIAL = "exponential"
 
 
-@dataclass(frozen=True)
+@frozen
 class RetryPolicy:
     """A pipeline's retry settings.
 
@@ -61,7 +62,7 @@ class RetryPolicy:
     max_memory_mb: int = 8192
 
 
-@dataclass(frozen=True)
+@frozen
 class StepDefaults:
     """Limits of one step where the protocol's step does not set them.
 
@@ -76,7 +77,7 @@ class StepDefaults:
     timeout_s: float | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class StepState:
     """Where one step stands.
 
@@ -103,7 +104,7 @@ class StepState:
     retry_at: float | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Workflow:
     """One run of a protocol, pinned at creation.
 

@@ -7,17 +7,17 @@ Source:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from stepline.errors import Problem
 from stepline.expressions.suggest import nearest_hint
+from stepline.frozen import frozen
 from stepline.model.protocol import Protocol, Step, TaskReference
 from stepline.model.task_script import Manifest, TaskScript
 from stepline.parsing.result import Parsed
 from stepline.parsing.versions import VersionRange, highest_match
 
 
-@dataclass(frozen=True)
+@frozen
 class LocalTaskScript:
     """A task script in a folder.
 

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from stepline.frozen import frozen
+
 MAX_LENGTH = 256
 _MAX_PART = 2**53 - 1
 
@@ -55,7 +57,7 @@ class Version:
         return (self.numbers, not self.prerelease, ids)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Bound:
     """A comparison with a version; `lower` bounds from below."""
 
@@ -69,7 +71,7 @@ class _Bound:
         return (version.order > self.version.order) == self.lower
 
 
-@dataclass(frozen=True)
+@frozen
 class VersionRange:
     """A version range, or one version written otherwise than ``vX.Y.Z``.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple, Protocol
 
+from stepline.frozen import frozen
 from stepline.model.task import Isolation, TaskOutcome, TaskRequest
 from stepline.model.task_script import TaskScript
 
@@ -26,7 +27,7 @@ class LogLine(NamedTuple):
     ended: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class ScriptVersion:
     """One version of a task script, as an executor needs it.
 
@@ -45,7 +46,7 @@ class ScriptVersion:
     runtime: str
 
 
-@dataclass(frozen=True)
+@frozen
 class ExecutorOptions:
     """How an executor is to treat all tasks of a run.
 

@@ -7,10 +7,10 @@ half-written file is never seen. A store keeps equal bytes once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from stepline.errors import TaskError
+from stepline.frozen import frozen
 from stepline.model.file import FileRecord, Label
 
 
@@ -28,7 +28,7 @@ class FileConflict(TaskError):
         self.key = key
 
 
-@dataclass(frozen=True)
+@frozen
 class Blob:
     """Bytes that a store holds.
 
@@ -43,7 +43,7 @@ class Blob:
     sha256: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Precondition:
     """What must hold for the newest version of a file when a commit is made.
 
@@ -62,7 +62,7 @@ class Precondition:
         return newest.sha256 == self.sha256
 
 
-@dataclass(frozen=True)
+@frozen
 class LabelEdit:
     """Labels to add to and remove from one file version.
 
@@ -82,7 +82,7 @@ class LabelEdit:
         return record.with_labels((*kept, *added))
 
 
-@dataclass(frozen=True)
+@frozen
 class Changes:
     """All that one commit makes visible.
 

@@ -13,10 +13,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from stepline.errors import ConfigError, Location, PlatformError
+from stepline.frozen import frozen
 from stepline.plugins.executor_process.pythons import find_python
 from stepline.ports.executor import ScriptVersion
 
@@ -30,7 +30,7 @@ _PIP_SETTINGS = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Environment:
     """A folder with an interpreter and what a task script requires.
 

@@ -9,8 +9,8 @@ so a slow one holds up its own request alone. Faults are asked in order; the fir
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from stepline.frozen import frozen
 from stepline.testing.kaggle.answers import status_reply
 from stepline.testing.kaggle.wire import Reply, Request
 
@@ -18,7 +18,7 @@ Answer = Callable[[Request], Reply]
 Fault = Callable[[Request, Answer], Reply]
 
 
-@dataclass(frozen=True)
+@frozen
 class StatusError:
     """Answer one operation with HTTP 200 and ``"status": "error"``, and do nothing.
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from stepline.frozen import frozen
 
-@dataclass(frozen=True)
+
+@frozen
 class Call:
     """One request that was answered.
 
@@ -70,7 +72,7 @@ class Blob:
         }
 
 
-@dataclass(frozen=True)
+@frozen
 class DatasetFile:
     """A file of one dataset version; size in bytes."""
 
@@ -79,7 +81,7 @@ class DatasetFile:
     sha256: str
 
 
-@dataclass(frozen=True)
+@frozen
 class DatasetVersion:
     """A numbered version of a dataset, from 1; `created_at` is in UTC."""
 
@@ -90,7 +92,7 @@ class DatasetVersion:
     files: tuple[DatasetFile, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Dataset:
     """A dataset with all its versions, oldest first."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from stepline.frozen import frozen
 from stepline.testing.kaggle.record import Blob, Call, Dataset, DatasetFile, DatasetVersion
 
 
@@ -28,7 +29,7 @@ class DeclinedError(Exception):
     """The service answers 200 with ``"status": "error"``, as it does to bad content."""
 
 
-@dataclass(frozen=True)
+@frozen
 class NewDataset:
     """What a client says of a dataset that it creates."""
 

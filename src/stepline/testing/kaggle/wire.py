@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import unquote
+
+from stepline.frozen import frozen
 
 # Path segments; file names may hold slashes, all else may not.
 _REF = r"(?P<ownerSlug>[^/]+)/(?P<datasetSlug>[^/]+)"
@@ -48,7 +50,7 @@ _OTHERS: tuple[tuple[str, re.Pattern[str], str, str], ...] = tuple(
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Request:
     """One request, read to its end.
 
@@ -83,7 +85,7 @@ class Request:
         return f"{self.parameters.get('ownerSlug')}/{slug}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Reply:
     """One answer; `status` is the HTTP status."""
 
