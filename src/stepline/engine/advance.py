@@ -111,9 +111,10 @@ def _go_on(workflow: Workflow, index: int) -> Transition:
 
 def _prepare(workflow: Workflow, step: Step) -> StepState:
     """Return a step's state with its input and limits fixed, or skipped."""
+    attempt = workflow.steps[step.index].attempt
     scope = make_scope(workflow, before=step.index)
     if not holds(step.condition, scope, source=source_of(step, "if")):
-        return StepState(status=StepStatus.SKIPPED)
+        return StepState(status=StepStatus.SKIPPED, attempt=attempt)
     limits = step_limits(
         step,
         _defaults(workflow, step.index),
@@ -122,7 +123,7 @@ def _prepare(workflow: Workflow, step: Step) -> StepState:
     )
     value = evaluated(step.input, scope, source=source_of(step, "input"))
     return StepState(
-        attempt=workflow.steps[step.index].attempt,
+        attempt=attempt,
         input=value,
         memory_mb=limits.memory_mb,
         timeout_s=limits.timeout_s,

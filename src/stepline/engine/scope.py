@@ -53,12 +53,12 @@ def steps_view(workflow: Workflow, *, before: int | None = None) -> list[dict[st
     return [
         {
             "id": step.id,
-            "output": state.output if state.status is StepStatus.SUCCESS else None,
+            "output": state.output,
             "isSuccess": state.status is StepStatus.SUCCESS,
             "isFailed": state.status is StepStatus.FAILED,
             "isSkipped": state.status is StepStatus.SKIPPED,
             "status": state.status.value,
-            "error": state.error if state.status is StepStatus.FAILED else None,
+            "error": state.error,
         }
         for step, state in zip(steps, states, strict=True)
     ]
