@@ -56,7 +56,16 @@ def load_task_script(folder: Path, cache_dir: Path) -> Parsed[TaskScript]:
         folder: The task script's folder.
         cache_dir: The folder of all caches.
     """
-    path = folder / CONFIG_FILE
+    return load_config(folder / CONFIG_FILE, cache_dir)
+
+
+def load_config(path: Path, cache_dir: Path) -> Parsed[TaskScript]:
+    """Return the model of a config.json, whatever its name is, and its problems.
+
+    Args:
+        path: The file.
+        cache_dir: The folder of all caches.
+    """
 
     def parse(text: str) -> Parsed[TaskScript]:
         from stepline.parsing.task_script import parse_config

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import stepline
 from stepline.errors import Location, Problem
+from stepline.model.protocol import Step, TaskReference
 from stepline.parsing.result import Parsed
 
 T = TypeVar("T")
@@ -107,6 +108,7 @@ def _plain(parsed: Parsed[T], to_plain: Callable[[T], Any]) -> dict[str, Any]:
         "problems": [problem.to_cache() for problem in parsed.problems],
         "path": parsed.path,
         "positions": parsed.positions,
+        "steps": [[step.index, step.id, vars(step.task)] for step in parsed.steps],
     }
 
 
@@ -118,6 +120,7 @@ def _restored(kept: dict[str, Any], path: str, from_plain: Callable[[Any], T]) -
         tuple(_moved(problem, kept["path"], path) for problem in problems),
         path,
         {key: (line, column) for key, (line, column) in kept["positions"].items()},
+        tuple(Step(index, TaskReference(**task), name) for index, name, task in kept["steps"]),
     )
 
 

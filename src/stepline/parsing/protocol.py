@@ -6,7 +6,7 @@ Source:
 
 from __future__ import annotations
 
-from stepline.model.protocol import Protocol, TriggerType
+from stepline.model.protocol import Protocol, Step, TriggerType
 from stepline.parsing.build import build_protocol
 from stepline.parsing.checker import (
     IDENTIFIER,
@@ -67,15 +67,20 @@ def parse_protocol(text: str, *, path: str) -> Parsed[Protocol]:
         document = parse_yaml(text, path=path)
     checker = Checker(document)
     root = checker.root()
-    value = _protocol(checker, root) if root is not None else None
-    positions = _positions(root) if root is not None else {}
-    problems = checker.problems()
-    return Parsed(None if checker.failed else value, problems, path, positions)
+    if root is None or not _is_v3(checker, root):
+        return Parsed(None, checker.problems(), path)
+    draft = _checked(checker, root)
+    problems, positions = checker.problems(), _positions(root)
+    if checker.failed:
+        sound = ((step, step.task) for step in draft.steps)
+        steps = (Step(step.index, task, step.id) for step, task in sound if task is not None)
+        return Parsed(None, problems, path, positions, tuple(steps))
+    document = root.plain()
+    assert isinstance(document, dict)
+    return Parsed(build_protocol(document), problems, path, positions)
 
 
-def _protocol(checker: Checker, root: Mapping) -> Protocol | None:
-    if not _is_v3(checker, root):
-        return None
+def _checked(checker: Checker, root: Mapping) -> ProtocolDraft:
     checker.keys(root, "", known=KEYS, required=("protocolSchema", "steps"))
     _check_identity(checker, root)
     draft = ProtocolDraft(
@@ -88,11 +93,7 @@ def _protocol(checker: Checker, root: Mapping) -> Protocol | None:
         on_failed=root.entries.get("onFailed"),
     )
     check_expressions(checker, draft)
-    if checker.failed:
-        return None
-    document = root.plain()
-    assert isinstance(document, dict)
-    return build_protocol(document)
+    return draft
 
 
 def _is_v3(checker: Checker, root: Mapping) -> bool:
@@ -190,6 +191,7 @@ def _inner(checker: Checker, node: Node | None, source: str, *, key: str) -> Nod
 def _positions(root: Mapping) -> dict[str, tuple[int, int]]:
     """Return the places that checks across files need."""
     found = {"": (root.line, root.column)}
+    found.update({key: (node.line, node.column) for key, node in root.entries.items()})
     for key in ("config", "constants"):
         section = root.entries.get(key)
         if isinstance(section, Mapping):

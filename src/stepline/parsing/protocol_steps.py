@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from stepline.model.protocol import TaskReference
 from stepline.parsing.checker import (
     IDENTIFIER,
     IDENTIFIER_RULE,
@@ -38,6 +39,7 @@ class StepDraft:
         source: The step's path as diagnostics write it, by id where it has one.
         fields: The step's nodes by key; only those whose structure is right.
         options: The option nodes by name.
+        task: None if the step's task is not right.
     """
 
     index: int
@@ -45,6 +47,7 @@ class StepDraft:
     id: str | None = None
     fields: dict[str, Node] = field(default_factory=dict)
     options: dict[str, Node] = field(default_factory=dict)
+    task: TaskReference | None = None
 
 
 def check_steps(checker: Checker, node: Node | None) -> list[StepDraft]:
@@ -85,7 +88,7 @@ def _step(checker: Checker, item: Node, index: int) -> StepDraft:
         draft.fields["id"] = entries["id"]
     source = draft.source
     literal_text(checker, entries.get("description"), join(source, "description"))
-    _task(checker, entries.get("task"), join(source, "task"))
+    draft.task = _task(checker, entries.get("task"), join(source, "task"))
     for key in ("if", "continueOnError"):
         if condition(checker, entries.get(key), join(source, key)):
             draft.fields[key] = entries[key]
@@ -118,50 +121,56 @@ def warn_literal(checker: Checker, node: Node, source: str) -> None:
         checker.warning("literal-expression", what, node, source=source)
 
 
-def _task(checker: Checker, item: Node | None, source: str) -> None:
+def _task(checker: Checker, item: Node | None, source: str) -> TaskReference | None:
     node = checker.mapping(item, source, known=_TASK_KEYS, required=_TASK_KEYS)
     if node is None:
-        return
+        return None
     entries = node.entries
-    checker.pattern(
+    for key in _TASK_KEYS:
+        if key in entries:
+            warn_literal(checker, entries[key], join(source, key))
+    namespace = checker.pattern(
         entries.get("namespace"),
         join(source, "namespace"),
         code="invalid-namespace",
         pattern=NAMESPACE,
         rule=NAMESPACE_RULE,
     )
-    checker.pattern(
+    slug = checker.pattern(
         entries.get("slug"),
         join(source, "slug"),
         code="invalid-identifier",
         pattern=IDENTIFIER,
         rule=IDENTIFIER_RULE,
     )
-    _task_version(checker, entries.get("version"), join(source, "version"))
-    checker.text(entries.get("function"), join(source, "function"))
-    for key in _TASK_KEYS:
-        if key in entries:
-            warn_literal(checker, entries[key], join(source, key))
+    version = _task_version(checker, entries.get("version"), join(source, "version"))
+    function = checker.text(entries.get("function"), join(source, "function"))
+    if namespace is None or slug is None or version is None or function is None:
+        return None
+    return TaskReference(namespace=namespace, slug=slug, version=version, function=function)
 
 
-def _task_version(checker: Checker, node: Node | None, source: str) -> None:
+def _task_version(checker: Checker, node: Node | None, source: str) -> str | None:
+    """Return a version as it is written; report it if it is none, or not an exact one."""
     text = checker.text(node, source)
     if text is None or node is None or Version.parse(text) is not None:
-        return
+        return text
     wanted = VersionRange.parse(text)
     shown = shorten(text)
     if wanted is None:
         hint = "write an exact version, such as v1.0.0"
         what = f"{shown!r} is not a version"
         checker.error("invalid-version", what, node, hint=hint, source=source)
-    elif wanted.exact is not None:
+        return None
+    if wanted.exact is not None:
         what = f"the version {shown!r} is read as {wanted.exact}"
         hint = f"write {wanted.exact}"
         checker.warning("version-form", what, node, hint=hint, source=source)
-    else:
-        what = f"{shown!r} is a range of versions: what runs may change"
-        hint = "name one version, such as v1.0.0"
-        checker.warning("version-range", what, node, hint=hint, source=source)
+        return str(wanted.exact)
+    what = f"{shown!r} is a range of versions: what runs may change"
+    hint = "name one version, such as v1.0.0"
+    checker.warning("version-range", what, node, hint=hint, source=source)
+    return text
 
 
 def _options(checker: Checker, draft: StepDraft, item: Node | None) -> None:

@@ -45,7 +45,7 @@ def check_references(
     """Check that steps name task scripts and functions that exist here.
 
     Args:
-        protocol: The parsed protocol; nothing is checked if it has no value.
+        protocol: The parsed protocol. Of one with errors, the sound steps are checked.
         scripts: The task scripts of the same project.
 
     Returns:
@@ -53,10 +53,8 @@ def check_references(
         scripts that are not here or here in another version, since they may be
         published elsewhere.
     """
-    if protocol.value is None:
-        return []
     check = _Check(protocol, scripts)
-    for step in protocol.value.steps:
+    for step in protocol.value.steps if protocol.value else protocol.steps:
         check.step(step)
     return check.problems
 

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from stepline.errors import Location, Problem, UserError
 from stepline.frozen import frozen
+from stepline.model.protocol import Step
 
 T = TypeVar("T")
 
@@ -22,12 +23,15 @@ class Parsed(Generic[T]):
         path: The file's path, as given to the parser.
         positions: Line and column, from 1, by path inside the document. Steps are
             named by index here, as in ``steps[1].task.function``.
+        steps: Of a protocol with errors, the steps whose task is right, with nothing but
+            index, id and task: for checks against other files.
     """
 
     value: T | None
     problems: tuple[Problem, ...] = ()
     path: str = ""
     positions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
 
     @property
     def errors(self) -> tuple[Problem, ...]:
