@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import given, settings
@@ -49,7 +50,6 @@ MAX_DELIVERIES = 500
 MAX_ROUNDS = 4
 
 indexes = st.integers(0, 1_000)
-times = st.floats(0, 2e9)
 
 
 class World:
@@ -61,6 +61,7 @@ class World:
         self.mail: list[Event] = [WorkflowStarted()]
         self.delivered: list[Event] = []
         self.commands: list[Command] = []
+        self.losses = [0] * len(plan.steps)
 
     def deliver(self, index: int) -> None:
         """Deliver one event out of the mail and carry out what the engine asks for."""
@@ -70,6 +71,13 @@ class World:
         for command in commands:
             self.commands.append(command)
             self.mail += self.answers(command)
+
+    def lose(self) -> None:
+        """Let the running attempt's worker be given up; its result may still come, now or late."""
+        for command in outstanding(self.workflow):
+            if isinstance(command, StartTask) and self.losses[command.step] < MAX_LOST_ATTEMPTS:
+                self.losses[command.step] += 1
+                self.mail.append(AttemptFinished(command.step, command.attempt, LOST, at=0.0))
 
     def answers(self, command: Command) -> list[Event]:
         if isinstance(command, StartTask):
@@ -81,11 +89,28 @@ class World:
             return [RetryDue(command.step, command.attempt)]
         return []
 
-    def drain(self, order: random.Random) -> None:
-        """Deliver all that is left, each event also a second time."""
+    def out_of_turn(self) -> Iterator[Event]:
+        """Yield results and retries of every step but those that are waited for."""
+        awaited = {(type(one), one.step, one.attempt) for one in outstanding(self.workflow)}
+        for step in range(-2, len(self.plan.steps) + 1):
+            for attempt in range(6):
+                if (StartTask, step, attempt) not in awaited:
+                    yield AttemptFinished(step, attempt, LOST, at=0.0)
+                if (ScheduleRetry, step, attempt) not in awaited:
+                    yield RetryDue(step, attempt)
+
+    def drain(self, order: random.Random, *, loss: float = 0.0) -> None:
+        """Deliver all that is left, each event also a second time.
+
+        Args:
+            order: Decides which event comes next.
+            loss: Chance, before each delivery, that the running attempt is given up.
+        """
         for _ in range(MAX_DELIVERIES):
             if not self.mail:
                 return
+            if order.random() < loss:
+                self.lose()
             self.deliver(order.randrange(1_000))
             if not isinstance(self.delivered[-1], RetryRequested):
                 assert advance(self.workflow, self.delivered[-1]) == (self.workflow, ())
@@ -94,13 +119,11 @@ class World:
 
 class EngineMachine(RuleBasedStateMachine):
     world: World
-    lost: set[tuple[int, int]]
     rounds: int
 
     @initialize(plan=plans())
     def create(self, plan: Plan) -> None:
         self.world = World(plan)
-        self.lost = set()
         self.rounds = 1
 
     @property
@@ -119,23 +142,9 @@ class EngineMachine(RuleBasedStateMachine):
             if not isinstance(event, RetryRequested) or not self.workflow.finished:
                 self.ignores(event)
 
-    @rule(step=st.integers(-3, 6), attempt=st.integers(-1, 9), at=times)
-    def deliver_forged(self, step: int, attempt: int, at: float) -> None:
-        running = [i for i, s in enumerate(self.workflow.steps) if s.status in ACTIVE]
-        newest = [self.workflow.steps[i].attempt for i in running]
-        if [step] != running or attempt not in (*newest, *(n + 1 for n in newest)):
-            self.ignores(AttemptFinished(step, attempt, LOST, at))
-            self.ignores(RetryDue(step, attempt))
-
-    @rule(at=times)
-    def lose_worker(self, at: float) -> None:
-        """The lease of the running attempt ends; its own result may still come, now or late."""
-        for command in outstanding(self.workflow):
-            key = (command.step, command.attempt) if isinstance(command, StartTask) else None
-            step_losses = sum(step == key[0] for step, _ in self.lost) if key else 0
-            if key and key not in self.lost and step_losses < MAX_LOST_ATTEMPTS:
-                self.lost.add(key)
-                self.world.mail.append(AttemptFinished(*key, LOST, at))
+    @rule()
+    def lose_worker(self) -> None:
+        self.world.lose()
 
     @precondition(lambda self: len(self.world.commands) > 3)
     @rule(often=st.integers(0, 9))
@@ -173,6 +182,11 @@ class EngineMachine(RuleBasedStateMachine):
             assert self.world.commands[-1] == finishes[-1]
 
     @invariant()
+    def events_out_of_turn_change_nothing(self) -> None:
+        for event in self.world.out_of_turn():
+            self.ignores(event)
+
+    @invariant()
     def newest_command_is_outstanding(self) -> None:
         if self.workflow.status is WorkflowStatus.IN_PROGRESS:
             assert outstanding(self.workflow) == (self.world.commands[-1],)
@@ -194,21 +208,22 @@ class EngineMachine(RuleBasedStateMachine):
         expected = reference(self.world.plan)
         if self.workflow.status is not WorkflowStatus.CANCELLED:
             assert verdict_of(self.workflow) == without_memory(expected)
-            self.check_memory(expected.steps)
+            assert memory_of(self.world) == [one.memory for one in expected.steps]
             return
         both = zip(verdict_of(self.workflow).steps, without_memory(expected).steps, strict=True)
         assert all(mine == theirs for mine, theirs in both if mine.status == "success")
 
-    def check_memory(self, expected: Any) -> None:
-        """Attempts that were not lost had the memory that their number calls for."""
-        for index, state in enumerate(self.workflow.steps):
-            starts = [c for c in self.world.commands if isinstance(c, StartTask)]
-            asked = [c.memory_mb for c in starts if c.step == index]
-            # A step that was begun anew has the outcomes of its last round only.
-            newest = asked[len(asked) - len(state.outcomes) :]
-            counted = zip(newest, state.outcomes, strict=True)
-            kept = tuple(mb for mb, one in counted if one.kind is not OutcomeKind.LOST)
-            assert kept == expected[index].memory
+
+def memory_of(world: World) -> list[tuple[int, ...]]:
+    """The memory of each step's attempts that were not lost, in the last round."""
+    found = []
+    for index, state in enumerate(world.workflow.steps):
+        starts = [one for one in world.commands if isinstance(one, StartTask)]
+        asked = [one.memory_mb for one in starts if one.step == index]
+        newest = asked[len(asked) - len(state.outcomes) :]
+        both = zip(newest, state.outcomes, strict=True)
+        found.append(tuple(mb for mb, one in both if one.kind is not OutcomeKind.LOST))
+    return found
 
 
 def test_engine_any_order_of_events_ends_as_reference() -> None:
@@ -218,13 +233,25 @@ def test_engine_any_order_of_events_ends_as_reference() -> None:
     )
 
 
+seeds = st.integers(0, 2**32)
+
+
 @settings(max_examples=200, deadline=None)
-@given(plan=plans(), seeds=st.tuples(st.integers(0, 99), st.integers(0, 99)))
-def test_engine_two_deliveries_end_in_equal_workflows(plan: Plan, seeds: tuple[int, int]) -> None:
+@given(plan=plans(), one=seeds, other=seeds)
+def test_engine_two_deliveries_end_in_equal_workflows(plan: Plan, one: int, other: int) -> None:
     ends = []
-    for seed in seeds:
+    for seed in (one, other):
         world = World(plan)
         world.drain(random.Random(seed))
         ends.append(world.workflow)
     assert ends[0] == ends[1]
-    assert verdict_of(ends[0]) == without_memory(reference(plan))
+
+
+@settings(max_examples=400, deadline=None)
+@given(plan=plans(), seed=seeds)
+def test_engine_lost_attempts_end_as_reference(plan: Plan, seed: int) -> None:
+    world = World(plan)
+    world.drain(random.Random(seed), loss=0.3)
+    expected = reference(plan)
+    assert verdict_of(world.workflow) == without_memory(expected)
+    assert memory_of(world) == [one.memory for one in expected.steps]
