@@ -189,6 +189,9 @@ def copy_bytes(source: str, target: str) -> None:
 
 def _move(path: str, target: str) -> bool:
     try:
+        # Looked at again once nobody else can exchange it.
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return False
         os.rename(path, target)
     except OSError:
         # Another file system, as a rule.
@@ -197,14 +200,20 @@ def _move(path: str, target: str) -> bool:
 
 
 def _copy(path: str, target: str) -> None:
+    with _open_plain(path) as reading, open(target, "xb") as writing:
+        _copy_open(reading, writing)
+
+
+def _open_plain(path: str) -> BufferedReader:
+    """Open a file, but no link, device, pipe or folder."""
     try:
         descriptor = os.open(path, _PLAIN_READ)
     except OSError as error:
-        raise UploadError(f"'{path}' cannot be taken in: {error.strerror}") from error
-    with open(descriptor, "rb") as reading, open(target, "xb") as writing:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UploadError(f"'{path}' is not a plain file")
-        _copy_open(reading, writing)
+        raise UploadError(f"'{path}' is no readable plain file: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UploadError(f"'{path}' is not a plain file")
+    return open(descriptor, "rb")
 
 
 def _copy_open(reading: BinaryIO, writing: BinaryIO) -> None:
@@ -219,16 +228,12 @@ def _copy_open(reading: BinaryIO, writing: BinaryIO) -> None:
 
 def _measured(path: str) -> tuple[int, str]:
     """Return size and digest of a file that must be plain and have no other name."""
-    try:
-        descriptor = os.open(path, _PLAIN_READ)
-    except OSError as error:
-        raise UploadError(f"content is not a plain readable file: {error.strerror}") from error
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
-            raise UploadError("content is not a plain file with one name")
+    with _open_plain(path) as file:
+        status = os.fstat(file.fileno())
+        if status.st_nlink != 1:
+            raise UploadError("the content is a file that has other names too")
         if status.st_mode & 0o7111:
-            os.fchmod(descriptor, status.st_mode & 0o666)
+            os.fchmod(file.fileno(), status.st_mode & 0o666)
         return status.st_size, _sha256(file)
 
 
