@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -63,12 +64,15 @@ class World:
     root: Path
     input_bytes: bytes = b'{"a": 1}'
     secrets: dict[str, str] = field(default_factory=dict)
+    input_size: int | None = None
 
     def __post_init__(self) -> None:
         self.store = FolderStore(str(self.root / "store"))
         self.input_path = self.root / "data" / "run42.json"
         self.input_path.parent.mkdir(parents=True)
         self.input_path.write_bytes(self.input_bytes)
+        if self.input_size is not None:
+            os.truncate(self.input_path, self.input_size)
         found = local_file(str(self.input_path), store=self.store)
         self.input = replace(
             found,
