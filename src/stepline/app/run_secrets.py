@@ -35,6 +35,11 @@ def parse_source(key: str, text: str) -> SecretSource:
     return SecretSource(backend, name or key)
 
 
+def reference(key: str) -> dict[str, Json]:
+    """Return the config value by which task scripts know the secret of a config key."""
+    return {"ssm": _PREFIX + key, "secret": True}
+
+
 class RunSecrets:
     """Secrets by config key, read from their backends.
 
@@ -66,7 +71,7 @@ class RunSecrets:
 
     def references(self) -> dict[str, Json]:
         """Return the config values by which task scripts know the secrets."""
-        return {key: {"ssm": _PREFIX + key, "secret": True} for key in self._sources}
+        return {key: reference(key) for key in self._sources}
 
     def read(self, name: str) -> SecretValue:
         """Return the newest value of a secret.
