@@ -75,9 +75,9 @@ def parse_protocol(text: str, *, path: str) -> Parsed[Protocol]:
         sound = ((step, step.task) for step in draft.steps)
         steps = (Step(step.index, task, step.id) for step, task in sound if task is not None)
         return Parsed(None, problems, path, positions, tuple(steps))
-    document = root.plain()
-    assert isinstance(document, dict)
-    return Parsed(build_protocol(document), problems, path, positions)
+    content = root.plain()
+    assert isinstance(content, dict)
+    return Parsed(build_protocol(content), problems, path, positions)
 
 
 def _checked(checker: Checker, root: Mapping) -> ProtocolDraft:
