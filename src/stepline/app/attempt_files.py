@@ -40,6 +40,7 @@ class AttemptFiles:
         self.bytes = store.staging()
         self.taken_bytes = 0
         self._written: dict[str, FileRecord] = {}
+        self._versions: dict[tuple[str, str], str] = {}
         self._newest: dict[str, str] = {}
         self._edits: dict[str, LabelEdit] = {}
         self._preconditions: list[Precondition] = []
@@ -50,9 +51,8 @@ class AttemptFiles:
 
     def version(self, key: str, version: str) -> FileRecord | None:
         """Return this version of the file with this key."""
-        for record in self._written.values():
-            if (record.pointer.key, record.pointer.version) == (key, version):
-                return record
+        if (key, version) in self._versions:
+            return self._written[self._versions[key, version]]
         return self._edited(self._catalog.version(key, version))
 
     def latest(self, key: str) -> FileRecord | None:
@@ -83,6 +83,7 @@ class AttemptFiles:
         """Stage a new file version, of bytes that were taken in or are in the store."""
         file_id, key = record.pointer.file_id, record.pointer.key
         self._written[file_id] = record
+        self._versions[key, record.pointer.version] = file_id
         self._newest.pop(key, None)
         self._newest[key] = file_id
 
@@ -152,8 +153,9 @@ class AttemptFiles:
     def discard(self) -> None:
         """Forget everything that was staged, and remove its bytes."""
         self.bytes.discard()
-        for staged in (self._written, self._newest, self._edits, self._preconditions):
+        for staged in (self._written, self._versions, self._newest, self._edits):
             staged.clear()
+        self._preconditions.clear()
         self.taken_bytes = 0
 
     def _edit(

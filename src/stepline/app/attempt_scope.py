@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import field
@@ -29,11 +30,14 @@ class ReadLog:
 
     def __init__(self) -> None:
         self.entries: list[dict[str, Json]] = []
+        self._known: set[str] = set()
 
     def add(self, kind: str, **what: Json) -> None:
         """Record one thing."""
         entry: dict[str, Json] = {"kind": kind, **what}
-        if entry not in self.entries:
+        text = json.dumps(entry, sort_keys=True)
+        if text not in self._known:
+            self._known.add(text)
             self.entries.append(entry)
 
 

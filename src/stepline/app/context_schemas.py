@@ -74,7 +74,7 @@ def ids_to_write(scope: AttemptScope, *, category: FileCategory, ids: Any) -> st
     return given
 
 
-def clean_data(scope: AttemptScope, path: str, ids: str) -> None:
+def clean_data(scope: AttemptScope, path: str, *, ids: str) -> None:
     """Validate data in a file against its IDS, and put null where NaN and infinities are.
 
     Raises:

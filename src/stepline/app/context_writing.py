@@ -128,7 +128,7 @@ def _store(
             raise CallRefused(
                 "ValueError", f"a dict can be written as IDS only, not as {category.value}"
             )
-        clean_data(scope, path, ids)
+        clean_data(scope, path, ids=ids)
     record = _record(scope, draft, category=category, ids=ids, blob=_take(scope, path))
     scope.files.write(record.with_labels(scope.files.new_labels(labels)))
     return record.pointer.to_plain()

@@ -46,13 +46,23 @@ def _text(error: ValidationError) -> str:
 
 
 def _datacube_problems(data: Mapping[str, Any]) -> Iterator[str]:
-    cubes = data.get("datacubes")
-    for number, cube in enumerate(cubes if isinstance(cubes, list) else []):
-        dimensions = tuple(len(one.get("scale", ())) for one in cube.get("dimensions", ()))
-        for index, measure in enumerate(cube.get("measures", ())):
+    """Yield measures whose shape is not that of their dimensions.
+
+    What is not built as a datacube is left to the schema.
+    """
+    for number, cube in _objects(data.get("datacubes")):
+        scales = [one.get("scale", []) for _, one in _objects(cube.get("dimensions"))]
+        dimensions = tuple(len(scale) if isinstance(scale, list) else 0 for scale in scales)
+        for index, measure in _objects(cube.get("measures")):
             problem = _measure_problem(measure.get("value", []), dimensions)
             if problem:
                 yield f"$.datacubes[{number}].measures[{index}].value: {problem}"
+
+
+def _objects(entries: Any) -> list[tuple[int, Mapping[str, Any]]]:
+    """Return the objects of a list with their places in it."""
+    listed = entries if isinstance(entries, list) else []
+    return [(index, entry) for index, entry in enumerate(listed) if isinstance(entry, dict)]
 
 
 def _measure_problem(value: Any, dimensions: tuple[int, ...]) -> str:

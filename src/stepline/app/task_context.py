@@ -101,10 +101,14 @@ class TaskContextService:
         handler = HANDLERS.get(method)
         if handler is None:
             raise CallRefused("NotAvailableError", f"this platform has no call '{method}'")
+        if not isinstance(params, dict):
+            raise CallRefused("TypeError", f"parameters are an object, not {params!r}")
         try:
             return handler(self.scope, params)
         except UserError as error:
             raise CallRefused("ValueError", str(error)) from error
+        except RecursionError as error:
+            raise CallRefused("ValueError", "the parameters are nested too deeply") from error
         except (PlatformError, OSError) as error:
             raise CallRefused("PlatformError", str(error)) from error
 

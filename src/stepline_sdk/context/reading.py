@@ -127,8 +127,10 @@ class ReadingMixin(ContextBase):
         _copy(path, target, owned=answer["owned"])
         return target
 
-    def _pointer(self, file: File) -> dict[str, Any]:
+    def _pointer(self, file: Any) -> dict[str, Any]:
         """Return what names the file version; other keys of the pointer stay here."""
+        if not isinstance(file, dict):
+            raise TypeError("a file pointer is a dict, not %r" % (file,))
         if list(file) == ["fileId"]:
             return {"fileId": file["fileId"]}
         pointer = {name: file[name] for name in ("bucket", "fileKey")}

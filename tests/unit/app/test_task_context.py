@@ -170,6 +170,18 @@ def test_presigned_url_time_is_checked_again(hostile, attempt, ttl):
     assert error_of(hostile("get_presigned_url", file=file, ttlSec=ttl)) == "ValueError"
 
 
+@pytest.mark.parametrize("params", [None, [], "text"], ids=repr)
+def test_parameters_that_are_no_object_are_refused(attempt, params):
+    assert error_of(attempt.service.answer("read_file", params)) == "TypeError"
+
+
+def test_search_nested_without_end_is_refused(hostile):
+    query = {"match_all": {}}
+    for _ in range(100_000):
+        query = {"bool": {"must": query}}
+    assert error_of(hostile("search_eql", payload={"query": query})) == "ValueError"
+
+
 def test_failure_of_the_platform_is_told_as_such(world):
     class Broken:
         def read(self, name):

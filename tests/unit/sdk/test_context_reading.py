@@ -111,6 +111,8 @@ def test_read_file_accepts_a_file_id_alone(context, world):
         pytest.param({"fileId": "nope"}, FileNotFoundError, "fileId 'nope'", id="unknown id"),
         pytest.param({"fileKey": "a/b/RAW/c"}, KeyError, "bucket", id="another single key"),
         pytest.param({}, KeyError, "bucket", id="empty"),
+        pytest.param(None, TypeError, "is a dict, not None", id="none"),
+        pytest.param("key", TypeError, "is a dict, not 'key'", id="text"),
     ],
 )
 def test_read_file_pointer_that_names_nothing_is_refused(context, file, error, message):

@@ -98,6 +98,12 @@ def test_validate_ids_nan_is_a_number(context):
         pytest.param(cube([[]], 0, 0), id="nested empty, dimensions empty"),
         pytest.param({"run": 1, "datacubes": []}, id="no cubes"),
         pytest.param({"run": 1, "datacubes": [{}]}, id="cube without measures"),
+        pytest.param({"run": 1, "datacubes": 5}, id="cubes of another type"),
+        pytest.param({"run": 1, "datacubes": [5, {"measures": 5}]}, id="odd cubes"),
+        pytest.param(
+            {"run": 1, "datacubes": [{"measures": [5, {}], "dimensions": [5, {"scale": 5}]}]},
+            id="odd measures and dimensions",
+        ),
     ],
 )
 def test_validate_ids_datacube_of_fitting_shape_is_taken(context, data):

@@ -14,6 +14,7 @@ from stepline_sdk.errors import (
     InvalidFileCategoryError,
     InvalidPathException,
 )
+from stepline_sdk.experiments import Experiment
 from stepline_sdk.labels import Label
 from tests.support.contexts import IDS, OTHER_IDS, references, short
 
@@ -481,6 +482,11 @@ def test_enable_experiment_lasts_for_one_context(world):
     first.enable_experiment("conditional_writes")
     assert first.is_experiment_enabled("conditional_writes")
     assert not second.is_experiment_enabled("conditional_writes")
+
+
+def test_enable_experiment_takes_the_enum(context):
+    context.enable_experiment(Experiment.CONDITIONAL_WRITES)
+    assert context.is_experiment_enabled(Experiment.CONDITIONAL_WRITES)
 
 
 def test_enable_experiment_unknown_name_is_refused(context):

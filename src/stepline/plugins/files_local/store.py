@@ -29,7 +29,8 @@ class FolderStore:
     """
 
     def __init__(self, root: str) -> None:
-        self._root = root
+        # Links to its files are made in other folders.
+        self._root = os.path.abspath(root)
         self._areas = itertools.count(1)
 
     def staging(self) -> FolderStaging:
