@@ -139,7 +139,8 @@ class EngineMachine(RuleBasedStateMachine):
     def deliver_again(self, index: int) -> None:
         if self.world.delivered:
             event = self.world.delivered[index % len(self.world.delivered)]
-            if not isinstance(event, RetryRequested) or not self.workflow.finished:
+            # A person's request is a new one each time; only results come by themselves.
+            if not isinstance(event, (CancelRequested, RetryRequested)):
                 self.ignores(event)
 
     @rule()

@@ -47,7 +47,7 @@ def advance(workflow: Workflow, event: Event) -> Transition:
     """Return the workflow after an event, and what is to be done next.
 
     An event that does not fit the workflow's state (a duplicate, a late result, one
-    of another attempt) changes nothing and asks for nothing. So events may be
+    of another attempt) changes nothing and asks for nothing. So results may be
     delivered more than once and in any order.
 
     The output of a workflow that completes is that of the last step that ran: null

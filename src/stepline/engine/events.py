@@ -51,8 +51,8 @@ class CancelRequested:
 class RetryRequested:
     """Somebody asked for a workflow that failed or was cancelled to go on.
 
-    Unlike the other events it has an effect each time it comes after an end, so
-    whoever sends it makes sure that one request is one event.
+    It has an effect each time it comes after such an end, so whoever sends it makes
+    sure that one request is one event.
     """
 
 

@@ -32,7 +32,7 @@ MAX_DEPTH = 30
 # Scoring and naming of parts of a query change no match.
 _WITHOUT_EFFECT = frozenset({"boost", "_name"})
 _DATE_MATH = re.compile(r"now($|[-+/])|.*\|\|", re.DOTALL)
-_PERCENT = re.compile(r"(-?\d+)(%?)")
+_PERCENT = re.compile(r"(-?\d{1,6})(%?)")
 
 
 def compile_query(query: Any, *, depth: int = 0) -> Predicate:
@@ -63,7 +63,7 @@ def mapping_of(value: Any, what: str) -> Mapping[str, Any]:
     return value
 
 
-def refuse_unknown(given: Mapping[str, Any], known: Sequence[str], what: str) -> None:
+def refuse_unknown(given: Mapping[str, Any], known: Sequence[str], *, what: str) -> None:
     """Refuse a key that is not known.
 
     Raises:
@@ -73,19 +73,19 @@ def refuse_unknown(given: Mapping[str, Any], known: Sequence[str], what: str) ->
         if key not in known and key not in _WITHOUT_EFFECT:
             raise UserError(
                 f"'{key}' is not supported in {what}",
-                hint=f"use one of: {', '.join(sorted(known))}",
+                hint=f"use one of: {', '.join(sorted(known))}" if known else "leave it out",
             )
 
 
 def _match_all(body: Any, depth: int) -> Predicate:
     del depth
-    refuse_unknown(mapping_of(body, "match_all"), (), "match_all")
+    refuse_unknown(mapping_of(body, "match_all"), (), what="match_all")
     return lambda view: True
 
 
 def _match_none(body: Any, depth: int) -> Predicate:
     del depth
-    refuse_unknown(mapping_of(body, "match_none"), (), "match_none")
+    refuse_unknown(mapping_of(body, "match_none"), (), what="match_none")
     return lambda view: False
 
 
@@ -156,7 +156,7 @@ def _range(body: Any, depth: int) -> Predicate:
     del depth
     field, bounds = _field_entry(body, "range")
     bounds = mapping_of(bounds, f"range on '{field}'")
-    refuse_unknown(bounds, tuple(COMPARISONS), "range")
+    refuse_unknown(bounds, tuple(COMPARISONS), what="range")
     limits = [(name, bounds[name]) for name in COMPARISONS if bounds.get(name) is not None]
     for name, bound in limits:
         _scalar(bound, f"'{name}' of range on '{field}'")
@@ -165,13 +165,13 @@ def _range(body: Any, depth: int) -> Predicate:
                 f"date math is not supported: '{bound}' in range on '{field}'",
                 hint="give the time in ISO 8601, such as 2024-01-31T12:00:00Z",
             )
-    return _any_value(field, lambda stored: all(in_bound(stored, n, b) for n, b in limits))
+    return _any_value(field, lambda stored: all(in_bound(stored, n, bound=b) for n, b in limits))
 
 
 def _exists(body: Any, depth: int) -> Predicate:
     del depth
     body = mapping_of(body, "exists")
-    refuse_unknown(body, ("field",), "exists")
+    refuse_unknown(body, ("field",), what="exists")
     field = body.get("field")
     if not isinstance(field, str):
         raise UserError("exists needs 'field', the name of a field")
@@ -181,7 +181,7 @@ def _exists(body: Any, depth: int) -> Predicate:
 def _ids(body: Any, depth: int) -> Predicate:
     del depth
     body = mapping_of(body, "ids")
-    refuse_unknown(body, ("values",), "ids")
+    refuse_unknown(body, ("values",), what="ids")
     wanted = body.get("values")
     if not isinstance(wanted, list):
         raise UserError(f"ids needs 'values', an array of file ids, not {wanted!r}")
@@ -190,28 +190,28 @@ def _ids(body: Any, depth: int) -> Predicate:
 
 def _nested(body: Any, depth: int) -> Predicate:
     body = mapping_of(body, "nested")
-    refuse_unknown(body, ("path", "query", "score_mode", "ignore_unmapped"), "nested")
+    refuse_unknown(body, ("path", "query", "score_mode", "ignore_unmapped"), what="nested")
     path = body.get("path")
     inner = compile_query(body.get("query"), depth=depth + 1)
-    if path in NESTED:
+    if isinstance(path, str) and path in NESTED:
         return lambda view: any(inner(element) for element in elements(view, path))
     if body.get("ignore_unmapped") is True:
         return lambda view: False
     raise UserError(
-        f"'{path}' is not a nested field", hint=f"use one of: {', '.join(sorted(NESTED))}"
+        f"{path!r} is not a nested field", hint=f"use one of: {', '.join(sorted(NESTED))}"
     )
 
 
 def _constant_score(body: Any, depth: int) -> Predicate:
     body = mapping_of(body, "constant_score")
-    refuse_unknown(body, ("filter",), "constant_score")
+    refuse_unknown(body, ("filter",), what="constant_score")
     return compile_query(body.get("filter"), depth=depth + 1)
 
 
 def _bool(body: Any, depth: int) -> Predicate:
     body = mapping_of(body, "bool")
     clauses = ("must", "filter", "should", "must_not")
-    refuse_unknown(body, (*clauses, "minimum_should_match"), "bool")
+    refuse_unknown(body, (*clauses, "minimum_should_match"), what="bool")
     must, filters, should, must_not = (
         [compile_query(query, depth=depth + 1) for query in _as_list(body.get(name))]
         for name in clauses
@@ -285,7 +285,7 @@ def _field_query(
     field, given = _field_entry(body, form)
     if not isinstance(given, Mapping):
         return field, _scalar(given, f"{form} on '{field}'"), {}
-    refuse_unknown(given, known, form)
+    refuse_unknown(given, known, what=form)
     names = [name for name in known if name in _VALUE_NAMES]
     for name in names:
         if name in given:

@@ -40,7 +40,7 @@ def search(payload: Any, documents: Iterable[Mapping[str, Any]]) -> dict[str, An
         UserError: The body is malformed, or uses what is not supported.
     """
     body = mapping_of({} if payload is None else payload, "a search")
-    refuse_unknown(body, _PARTS, "a search")
+    refuse_unknown(body, _PARTS, what="a search")
     matches = compile_query(body.get("query", {"match_all": {}}))
     start, size = _window(body)
     order = _sort_terms(body.get("sort"))
@@ -112,7 +112,7 @@ def _sort_term(term: Any) -> list[tuple[str, bool, bool]]:
     found = []
     for field, given in fields.items():
         options = {"order": given} if isinstance(given, str) else mapping_of(given, "a sort term")
-        refuse_unknown(options, ("order", "missing", "unmapped_type"), "sort")
+        refuse_unknown(options, ("order", "missing", "unmapped_type"), what="sort")
         order, missing = options.get("order", "asc"), options.get("missing", "_last")
         if order not in ("asc", "desc"):
             raise UserError(f"order of sort on '{field}' must be 'asc' or 'desc', not {order!r}")
@@ -141,11 +141,9 @@ def _sorted(
     return missing + ordered if missing_first else ordered + missing
 
 
-def _sort_key(value: Any) -> tuple[float, str]:
+def _sort_key(value: Any) -> tuple[bool, Any]:
     """Numbers come before text."""
-    if isinstance(value, (int, float)):
-        return float(value), ""
-    return float("inf"), str(value)
+    return (False, value) if isinstance(value, (int, float)) else (True, str(value))
 
 
 def _source_patterns(given: Any) -> tuple[list[str], list[str]]:
@@ -153,7 +151,7 @@ def _source_patterns(given: Any) -> tuple[list[str], list[str]]:
     if isinstance(given, bool):
         return [], []
     if isinstance(given, Mapping):
-        refuse_unknown(given, ("includes", "excludes"), "_source")
+        refuse_unknown(given, ("includes", "excludes"), what="_source")
         return _patterns(given.get("includes")), _patterns(given.get("excludes"))
     return _patterns(given), []
 

@@ -48,7 +48,7 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
-def in_bound(stored: Any, name: str, bound: Any) -> bool:
+def in_bound(stored: Any, name: str, *, bound: Any) -> bool:
     """Return whether a stored leaf is within one bound of a range.
 
     Numbers compare as numbers, times as times, other text by its characters.

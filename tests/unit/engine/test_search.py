@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stepline.engine.search import document, search
 from stepline.errors import UserError
@@ -306,6 +309,7 @@ REFUSED = [
     ({"query": {"exists": {}}}, "exists needs 'field'"),
     ({"query": {"ids": {"values": "a"}}}, "ids needs 'values'"),
     ({"query": {"nested": {"path": "tags", "query": {"match_all": {}}}}}, "'tags' is not a nested"),
+    ({"query": {"nested": {"path": ["labels"], "query": {"match_all": {}}}}}, "is not a nested"),
     ({"query": {"nested": {"path": "labels"}}}, "a query must be an object, not None"),
     ({"query": {"bool": {"musts": []}}}, "'musts' is not supported in bool"),
     ({"query": {"bool": {"minimum_should_match": "2<75%"}}}, "minimum_should_match '2<75%'"),
@@ -346,6 +350,29 @@ def test_search_long_wildcard_ends_soon() -> None:
     files = [_file("long", note="a" * 2000)]
     hits = search({"query": {"wildcard": {"note": "*a" * 30 + "b"}}}, files)["hits"]
     assert hits["total"]["value"] == 0
+
+
+NAMES = st.sampled_from(
+    [
+        *("bool", "must", "should", "filter", "must_not", "minimum_should_match", "nested", "path"),
+        *("term", "terms", "match", "match_phrase", "range", "exists", "field", "ids", "values"),
+        *("query", "value", "gte", "lt", "wildcard", "prefix", "size", "from", "sort", "_source"),
+        *("order", "missing", "labels", "labels.name", "filePath", "createdAt", "operator", "_id"),
+    ]
+)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | NAMES
+BODIES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(payload=st.dictionaries(NAMES, BODIES, max_size=3) | BODIES)
+def test_search_any_body_is_answered_or_refused(payload: Any) -> None:
+    with suppress(UserError):
+        hits = search(payload, FILES)["hits"]
+        assert 0 <= len(hits["hits"]) <= hits["total"]["value"] <= len(FILES)
 
 
 RECORD = FileRecord(
