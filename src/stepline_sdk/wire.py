@@ -1,28 +1,34 @@
 """The wire format between the platform and its workers.
 
 A frame is a four-byte big-endian length and that many bytes of JSON, always an
-object with a ``type``. Bulk bytes do not travel here: files, and JSON values over
-`SPILL_BYTES`, go through the task's scratch folder and are named in the frame.
+object with a ``type``. Bulk bytes do not travel here: files go through the task's
+scratch folder, and so do JSON values over `SPILL_BYTES`. A smaller value travels as
+a text of JSON within the frame, which only its reader takes apart (`spill`).
 
 Platform to worker:
 
 ======== ==============================================================
-load     ``code`` (folder of the script), ``modules`` (to import now)
-task     ``id, token, target, input, context, limits, isolation, scratch, allowed``
-answer   ``id, n`` and ``value`` or ``error`` ({"type", "message"})
-cancel   ``id``
+load     ``code`` (folder of the script), ``modules`` (to import now),
+         ``memory`` (how it is limited: None for the strongest way, or
+         ``watch``)
+task     ``id, token, target, function, data, limits, isolation, scratch``;
+         ``data`` holds ``input`` and ``context``
+answer   ``token, n`` and ``value`` or ``error`` ({"type", "message"})
+cancel   ``token``
 stop     nothing more follows; the worker ends
 ======== ==============================================================
 
-Worker to platform:
+Worker to platform, all but ``ready`` with the ``token`` of the attempt:
 
 ======== ==============================================================
-ready    ``pid, python``
-started  ``id, at``: user code begins, seconds since the epoch
-log      ``id, lines``: list of [seconds, "out" or "err", text, ended]
-call     ``id, token, n, method, params``: a call of the task's Context
-outcome  ``id, kind`` and the other fields of an outcome
+ready    ``pid, python``: loading is over
+started  ``at``: user code begins, seconds since the epoch
+log      ``lines``: list of [seconds, "out" or "err", text, ended]
+call     ``n, method, params``: a call of the task's Context
+outcome  ``kind`` and the other fields of an outcome
 ======== ==============================================================
+
+Until ``ready`` the platform sends nothing after ``load``.
 """
 
 from __future__ import annotations
@@ -30,11 +36,18 @@ from __future__ import annotations
 import json
 import os
 import socket
+import stat
 import struct
 import threading
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Frame = dict[str, Any]
+
 MAX_FRAME_BYTES = 64 * 1024 * 1024
-SPILL_BYTES = 256 * 1024
+SPILL_BYTES = 64 * 1024
 
 _LENGTH = struct.Struct(">I")
 _CHUNK = 256 * 1024
@@ -44,14 +57,14 @@ class WireError(Exception):
     """The other end sent what is not a frame, or went away in the middle of one."""
 
 
-def encode(frame: dict) -> bytes:
+def encode(frame: Frame) -> bytes:
     """Return the bytes of one frame.
 
     Raises:
         WireError: The frame is over `MAX_FRAME_BYTES`.
-        ValueError, TypeError: The frame is not strict JSON.
+        ValueError, TypeError, RecursionError: The frame is not strict JSON.
     """
-    body = json.dumps(frame, allow_nan=False, separators=(",", ":")).encode("utf-8")
+    body = json.dumps(frame, allow_nan=False, separators=(",", ":")).encode("ascii")
     if len(body) > MAX_FRAME_BYTES:
         raise WireError("a frame of %d bytes is over the limit" % len(body))
     return _LENGTH.pack(len(body)) + body
@@ -72,7 +85,7 @@ class Connection:
         """Return the descriptor, for `select` and its kin."""
         return self._socket.fileno()
 
-    def send(self, frame: dict) -> None:
+    def send(self, frame: Frame) -> None:
         """Send one frame, waiting until all of it is out.
 
         Raises:
@@ -82,7 +95,20 @@ class Connection:
         with self._sending:
             self._socket.sendall(data)
 
-    def receive(self) -> dict | None:
+    def send_some(self, data: bytes | bytearray) -> int:
+        """Send what goes out without waiting, of frames from `encode`; return how much.
+
+        For an owner that never waits, and so never uses `send` in between.
+
+        Raises:
+            OSError: The other end is gone.
+        """
+        try:
+            return self._socket.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+
+    def receive(self) -> Frame | None:
         """Wait for the next frame; None at the end of the stream.
 
         Raises:
@@ -95,13 +121,16 @@ class Connection:
             if not self._fill():
                 return None
 
-    def receive_available(self) -> tuple[list, bool]:
+    def receive_available(self) -> tuple[list[Frame], bool]:
         """Read once, and return the complete frames and whether the stream goes on.
 
         Call it when the descriptor is readable; it does not wait then.
+
+        Raises:
+            WireError: As `receive` does.
         """
         alive = self._fill()
-        frames = []
+        frames: list[Frame] = []
         while True:
             frame = self._next_buffered()
             if frame is None:
@@ -122,7 +151,7 @@ class Connection:
         self._buffer += data
         return bool(data)
 
-    def _next_buffered(self) -> dict | None:
+    def _next_buffered(self) -> Frame | None:
         if len(self._buffer) < _LENGTH.size:
             return None
         (length,) = _LENGTH.unpack_from(self._buffer)
@@ -133,14 +162,21 @@ class Connection:
             return None
         body = bytes(self._buffer[_LENGTH.size : end])
         del self._buffer[:end]
+        return _decode(body)
+
+
+def _decode(body: bytes) -> Frame:
+    try:
         frame = json.loads(body.decode("utf-8"))
-        if not isinstance(frame, dict):
-            raise WireError("a frame is not an object")
-        return frame
+    except (ValueError, RecursionError) as error:
+        raise WireError("a frame cannot be read: %s" % error) from None
+    if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
+        raise WireError("a frame is not an object with a type")
+    return frame
 
 
-def spill(value: object, folder: str, name: str) -> dict:
-    """Return ``{"value": value}``, or ``{"file": name}`` after writing a large one.
+def spill(value: object, folder: str, name: str) -> dict[str, str]:
+    """Return ``{"text": JSON}``, or ``{"file": name}`` after writing a large value.
 
     Args:
         value: Any JSON value.
@@ -148,22 +184,40 @@ def spill(value: object, folder: str, name: str) -> dict:
         name: File name to use in it.
 
     Raises:
-        ValueError, TypeError: The value is not strict JSON.
+        ValueError, TypeError, RecursionError: The value is not strict JSON.
+        OSError: The file cannot be written.
     """
     text = json.dumps(value, allow_nan=False)
     if len(text) <= SPILL_BYTES:
-        return {"value": value}
-    with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+        return {"text": text}
+    path = os.path.join(folder, name)
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    with open(path, "x", encoding="ascii") as file:
         file.write(text)
     return {"file": name}
 
 
-def unspill(holder: dict, folder: str) -> object:
-    """Return the value of what `spill` returned; its file is removed."""
+def unspill(holder: dict[str, str], folder: str) -> Any:
+    """Return the value of what `spill` returned; its file is removed.
+
+    The other end may be no friend: a file that is a link, a pipe or the like is not
+    opened.
+
+    Raises:
+        ValueError: It is not JSON, or the file is not a plain one.
+        RecursionError: It is nested more deeply than this Python can take.
+        OSError: The file cannot be read.
+    """
     if "file" not in holder:
-        return holder.get("value")
+        return json.loads(holder["text"])
     path = os.path.join(folder, os.path.basename(holder["file"]))
-    with open(path, encoding="utf-8") as file:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(fd, encoding="utf-8") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise ValueError("%s is not a plain file" % path)
         value = json.load(file)
     os.unlink(path)
     return value

@@ -7,17 +7,31 @@ import select
 import time
 
 from stepline_sdk import wire
-from stepline_sdk.worker import capture, processes
+from stepline_sdk.worker import endings, processes
+from stepline_sdk.worker.lines import Lines
 
-EXIT_FATAL = 126
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from stepline_sdk.wire import Connection, Frame
+    from stepline_sdk.worker.capture import Log
+    from stepline_sdk.worker.children import Child
+    from stepline_sdk.worker.memory import MemoryLimit
+
+# What is not urgent waits this long for more of it: a short task costs the platform one wakeup.
+_HOLD_SECONDS = 0.005
+_HOLD_BYTES = 32 * 1024
+# With this much unsent, the task has to wait until the platform has read some of it.
+_BACKLOG_BYTES = 1024 * 1024
 
 
 class PlatformGone(Exception):
-    """The platform closed the connection while a task ran."""
+    """The platform closed the connection, or asked for the worker's end."""
 
 
 class Attempt:
     """Watches one task until nothing of it is left.
+
+    It waits for nothing but its `Lines`, so that limits hold whatever the ends do.
 
     Args:
         task: The ``task`` frame.
@@ -28,68 +42,164 @@ class Attempt:
         log: Where the task's output goes.
     """
 
-    def __init__(self, task, child, *, platform, memory, wakeup, log) -> None:
-        self._task = task
+    def __init__(
+        self,
+        task: Frame,
+        child: Child,
+        *,
+        platform: Connection,
+        memory: MemoryLimit,
+        wakeup: int,
+        log: Log,
+    ) -> None:
+        self._token = task["token"]
+        self._limits = task["limits"]
         self._child = child
         self._platform = platform
         self._memory = memory
         self._wakeup = wakeup
         self._log = log
-        self._result: dict | None = None
+        self._result: Frame | None = None
         self._status: int | None = None
         self._peak_kib = 0
-        self._ended_as = ""
+        self._forced: Frame | None = None
         self._started = time.monotonic()
-        timeout = task["limits"].get("timeout_s")
+        timeout = self._limits.get("timeout_s")
         self._deadline = None if timeout is None else self._started + timeout
-
-    def watch(self, keep_child: bool) -> dict:
-        """Wait for the end of the task, and return its outcome frame.
-
-        Args:
-            keep_child: The process is to serve more tasks: its result ends the task.
-        """
-        streams = self._child.streams(self._log)
-        poll, handlers = self._register(streams)
-        while self._status is None and not (keep_child and self._result):
-            for fd, _ in poll.poll(self._wait_ms()):
-                if not handlers[fd]():
-                    poll.unregister(fd)
-            self._send_log()
-            self._enforce_limits()
-        self._end_rest(keep_child)
-        self._read_result()
-        for stream in streams:
-            stream.drain()
-        self._note_dropped()
-        self._send_log()
-        return self._outcome()
+        self._streams = child.streams(log)
+        self._lines = Lines()
+        self._lines.listen(platform.fileno(), self._on_platform)
+        self._lines.listen(child.connection.fileno(), self._on_child)
+        self._lines.listen(wakeup, self._on_wakeup)
+        for stream in self._streams:
+            self._lines.listen(stream.fd, stream.read)
+        self._to_platform = self._lines.outbox(platform)
+        self._to_child = self._lines.outbox(child.connection)
+        self._held_since: float | None = None
+        self._backlogged = False
 
     @property
     def child_ended(self) -> bool:
         """Whether the process is gone."""
         return self._status is not None
 
-    def _register(self, streams: list) -> tuple:
-        handlers = {
-            self._platform.fileno(): self._on_platform,
-            self._child.connection.fileno(): self._on_child,
-            self._wakeup: self._on_wakeup,
-        }
-        for stream in streams:
-            handlers[stream.fd] = stream.read
-        poll = select.poll()
-        for fd in handlers:
-            poll.register(fd, select.POLLIN)
-        return poll, handlers
+    def watch(self, *, keep_child: bool) -> None:
+        """Wait for the end of the task and of all that it started.
 
-    def _wait_ms(self) -> int | None:
-        waits = []
-        if self._deadline is not None and not self._ended_as:
-            waits.append(max(0.0, self._deadline - time.monotonic()))
-        if self._memory.watch_seconds is not None:
-            waits.append(self._memory.watch_seconds)
-        return int(min(waits) * 1000) + 1 if waits else None
+        Args:
+            keep_child: The process is to serve more tasks: its result ends the task.
+
+        Raises:
+            PlatformGone: Nobody waits for the outcome; the task may still run.
+        """
+        while self._status is None and not (keep_child and self._result):
+            self._lines.wait(self._wait_ms())
+            self._put_log()
+            self._flush_when_due()
+            self._mind_backlog()
+            self._enforce_limits()
+        if self._status is None:
+            processes.sweep_orphans(self._child.pid)
+        else:
+            processes.sweep()
+        self._read_result()
+        for stream in self._streams:
+            stream.drain()
+        self._lines.pause(self._task_fds())
+
+    def report(self) -> None:
+        """Send the outcome, and wait until all of it is out.
+
+        Raises:
+            PlatformGone: Nobody waits for the outcome.
+        """
+        self._log.note_dropped()
+        self._put_log()
+        self._put(dict(self._outcome(), type="outcome"))
+        self._flush()
+        while self._to_platform.size:
+            self._lines.wait(None)
+
+    # The platform's side.
+
+    def _on_platform(self) -> bool:
+        try:
+            frames, alive = self._platform.receive_available()
+        except (wire.WireError, OSError):
+            raise PlatformGone from None
+        for frame in frames:
+            if frame["type"] == "stop":
+                raise PlatformGone
+            if frame.get("token") != self._token:
+                continue  # meant for an attempt that has ended
+            if frame["type"] == "answer":
+                self._answer(frame)
+            elif frame["type"] == "cancel":
+                self._end(endings.cancelled())
+        if not alive:
+            raise PlatformGone
+        return True
+
+    def _put(self, frame: Frame) -> None:
+        frame["token"] = self._token
+        self._to_platform.put(frame)
+        if self._held_since is None:
+            self._held_since = time.monotonic()
+
+    def _put_log(self) -> None:
+        if self._log.lines:
+            self._put({"type": "log", "lines": self._log.take()})
+
+    def _flush_when_due(self) -> None:
+        if self._held_since is None:
+            return
+        held = time.monotonic() - self._held_since
+        if held >= _HOLD_SECONDS or self._to_platform.size >= _HOLD_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._to_platform.flush()
+        self._held_since = None
+
+    def _mind_backlog(self) -> None:
+        """Stop reading from the task while the platform has not taken what there is."""
+        backlogged = self._to_platform.size > _BACKLOG_BYTES
+        if backlogged and not self._backlogged:
+            self._lines.pause(self._task_fds())
+        elif self._backlogged and not backlogged:
+            self._lines.resume()
+        self._backlogged = backlogged
+
+    # The task's side.
+
+    def _task_fds(self) -> list[int]:
+        return [self._child.connection.fileno(), *(stream.fd for stream in self._streams)]
+
+    def _on_child(self) -> bool:
+        try:
+            frames, alive = self._child.connection.receive_available()
+            for frame in frames:
+                self._on_child_frame(frame)
+        except (wire.WireError, OSError, KeyError, TypeError, ValueError) as error:
+            # Only a task that writes to the worker's socket itself gets here.
+            self._end(endings.failed("raised", "the worker cannot read its task: %s" % error))
+            return False
+        return alive
+
+    def _on_child_frame(self, frame: Frame) -> None:
+        kind = frame["type"]
+        if kind == "result":
+            if self._result is None:
+                self._result = endings.by_result(frame)
+        elif kind == "started":
+            self._put({"type": kind, "at": float(frame["at"])})
+        elif kind == "call":
+            self._put({name: frame[name] for name in ("type", "n", "method", "params")})
+            self._flush()
+
+    def _answer(self, frame: Frame) -> None:
+        self._to_child.put(frame)
+        self._to_child.flush()
 
     def _on_wakeup(self) -> bool:
         os.read(self._wakeup, 512)
@@ -97,125 +207,59 @@ class Attempt:
         return True
 
     def _reap(self) -> None:
-        if self._status is None:
-            pid, status, usage = os.wait4(self._child.pid, os.WNOHANG)
-            if pid:
+        """Wait for every process that has ended: the task's own, and orphans of it."""
+        while self._status is None:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+            if pid == self._child.pid:
                 self._status = status
                 self._peak_kib = usage.ru_maxrss
-
-    def _on_child(self) -> bool:
-        try:
-            frames, alive = self._child.connection.receive_available()
-        except (wire.WireError, OSError):
-            return False
-        for frame in frames:
-            self._on_child_frame(frame)
-        return alive
-
-    def _on_child_frame(self, frame: dict) -> None:
-        if frame["type"] == "result":
-            self._result = frame
-            return
-        self._platform.send(dict(frame, id=self._task["id"]))
-
-    def _on_platform(self) -> bool:
-        frames, alive = self._platform.receive_available()
-        for frame in frames:
-            if frame.get("id") != self._task["id"]:
-                continue  # an answer to a task that has ended
-            if frame["type"] == "answer":
-                self._answer(frame)
-            elif frame["type"] == "cancel":
-                self._kill("cancelled")
-        if not alive:
-            self._kill("cancelled")
-            self._end_rest(False)
-            raise PlatformGone
-        return True
-
-    def _answer(self, frame: dict) -> None:
-        try:
-            self._child.connection.send(frame)
-        except OSError:
-            pass  # the task ended while the platform was answering
-
-    def _enforce_limits(self) -> None:
-        if self._ended_as or self._status is not None:
-            return
-        if self._deadline is not None and time.monotonic() >= self._deadline:
-            self._kill("timed-out")
-        elif self._memory.watch_seconds is not None and self._memory.exceeded(self._child.pid):
-            self._kill("out-of-memory")
-
-    def _kill(self, ended_as: str) -> None:
-        self._ended_as = self._ended_as or ended_as
-        processes.kill_tree(self._child.pid)
-
-    def _end_rest(self, keep_child: bool) -> None:
-        """End what the task left behind; with its process, unless that is kept."""
-        if self._status is None and not keep_child:
-            _, self._status, usage = os.wait4(self._child.pid, 0)
-            self._peak_kib = usage.ru_maxrss
-        keep = self._child.pid if self._status is None else None
-        processes.sweep(keep)
+            elif not pid:
+                return
 
     def _read_result(self) -> None:
+        """Read what the process sent and nobody took before it ended."""
         poll = select.poll()
         poll.register(self._child.connection.fileno(), select.POLLIN)
         while self._result is None and poll.poll(0):
             if not self._on_child():
                 return
 
-    def _note_dropped(self) -> None:
-        if self._log.dropped:
-            text = "output over the limit: %d bytes were dropped" % self._log.dropped
-            self._log.lines.append([time.time(), "err", text, True])
+    # The end.
 
-    def _send_log(self) -> None:
-        if self._log.lines:
-            lines = self._log.take()
-            self._platform.send({"type": "log", "id": self._task["id"], "lines": lines})
+    def _wait_ms(self) -> int | None:
+        now = time.monotonic()
+        waits = []
+        if self._deadline is not None and self._forced is None:
+            waits.append(max(0.0, self._deadline - now))
+        if self._memory.watch_seconds is not None:
+            waits.append(self._memory.watch_seconds)
+        if self._held_since is not None:
+            waits.append(max(0.0, self._held_since + _HOLD_SECONDS - now))
+        return int(min(waits) * 1000) + 1 if waits else None
 
-    def _outcome(self) -> dict:
-        outcome = self._ending()
-        outcome.update(type="outcome", id=self._task["id"])
+    def _enforce_limits(self) -> None:
+        if self._forced is not None or self._status is not None:
+            return
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self._end(endings.timed_out(self._limits))
+        elif self._memory.watch_seconds is not None and self._memory.exceeded(self._child.pid):
+            self._end(endings.out_of_memory(self._limits))
+
+    def _end(self, outcome: Frame) -> None:
+        """End the task by force, unless it has its result already."""
+        self._forced = self._forced or self._result or outcome
+        processes.kill_tree(self._child.pid)
+
+    def _outcome(self) -> Frame:
+        outcome = dict(self._forced or self._natural_outcome())
         outcome["duration_s"] = time.monotonic() - self._started
         outcome["peak_memory_bytes"] = self._peak_kib * 1024 or None
         return outcome
 
-    def _ending(self) -> dict:
-        limits = self._task["limits"]
+    def _natural_outcome(self) -> Frame:
         result = self._result or {}
-        if self._ended_as == "timed-out":
-            return _failed("timed-out", "the task ran longer than %g s" % limits["timeout_s"])
-        if self._ended_as == "cancelled":
-            return _failed("cancelled", "the task was cancelled")
-        returned = result.get("kind") == "returned"
-        if not returned and self._out_of_memory(result):
-            message = "the task needs more than its %s MiB of memory" % limits["memory_mb"]
-            return dict(_failed("out-of-memory", message), traceback=result.get("traceback", ""))
-        if result:
-            return {name: value for name, value in result.items() if name != "type"}
-        return self._ending_by_status()
-
-    def _out_of_memory(self, result: dict) -> bool:
-        return (
-            result.get("kind") == "out-of-memory"
-            or self._ended_as == "out-of-memory"
-            or self._memory.exceeded(self._child.pid)
-        )
-
-    def _ending_by_status(self) -> dict:
-        status = self._status or 0
-        if os.WIFSIGNALED(status):
-            number = os.WTERMSIG(status)
-            return dict(_failed("killed", "the task was ended by signal %d" % number), signal=number)
-        code = os.WEXITSTATUS(status)
-        if code == 0:
-            return dict(_failed("exited", "No content returned by worker"), exit_code=0)
-        kind = "fatal" if code == EXIT_FATAL else "exited"
-        return dict(_failed(kind, "Invalid exit code %d" % code), exit_code=code)
-
-
-def _failed(kind: str, message: str) -> dict:
-    return {"kind": kind, "message": message, "traceback": ""}
+        if result.get("kind") == "returned":
+            return result
+        if result.get("kind") == "out-of-memory" or self._memory.exceeded(self._child.pid):
+            return endings.out_of_memory(self._limits, result)
+        return self._result or endings.by_status(self._status or 0)

@@ -9,6 +9,12 @@ import sys
 from stepline_sdk import wire
 from stepline_sdk.worker import capture, child, processes
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Iterable
+
+    from stepline_sdk.worker.memory import MemoryLimit
+
 
 class Child:
     """A process for tasks, and the worker's ends of its pipes.
@@ -18,12 +24,12 @@ class Child:
         connection: Frames from and to the process.
     """
 
-    def __init__(self, pid: int, connection: wire.Connection, out: int, err: int) -> None:
+    def __init__(self, pid: int, connection: wire.Connection, *, out: int, err: int) -> None:
         self.pid = pid
         self.connection = connection
         self._ends = (out, err)
 
-    def streams(self, log: capture.Log) -> list:
+    def streams(self, log: capture.Log) -> list[capture.Stream]:
         """Return its output streams, adding to ``log``."""
         out, err = self._ends
         return [capture.Stream(out, "out", log), capture.Stream(err, "err", log)]
@@ -35,10 +41,16 @@ class Child:
             os.close(fd)
 
 
-def fork(memory: object, work: object) -> Child:
-    """Fork a process that enters the memory limit and then calls ``work(connection)``.
+def fork(
+    work: Callable[[wire.Connection], int], *, memory: MemoryLimit, private: Iterable[int]
+) -> Child:
+    """Fork a process that calls ``work(connection)``.
 
-    ``work`` returns the exit code, or replaces the process.
+    Args:
+        work: Returns the exit code, or replaces the process.
+        memory: The limit to come under.
+        private: The worker's own descriptors. A task, or what it leaves behind, must not
+            have them: the platform would take the worker for alive.
     """
     here, there = socket.socketpair()
     out, out_end = os.pipe()
@@ -49,26 +61,25 @@ def fork(memory: object, work: object) -> Child:
         for end in (out_end, err_end):
             os.close(end)
         there.close()
-        return Child(pid, wire.Connection(here), out, err)
+        return Child(pid, wire.Connection(here), out=out, err=err)
+    code = 1
     try:
         os.setsid()
+        processes.die_with_parent(worker)
         child.reset_signals()
         os.dup2(out_end, 1)
         os.dup2(err_end, 2)
-        for end in (out, err, out_end, err_end):
+        for end in (out, err, out_end, err_end, here.detach(), *private):
             os.close(end)
-        here.close()
         memory.enter()
-        processes.die_with_parent(worker)
         code = work(wire.Connection(there))
     except BaseException:
         import traceback
 
         traceback.print_exc()
-        code = 1
     finally:
         child.flush()
-    os._exit(code)
+        os._exit(code)
 
 
 def new_interpreter(connection: wire.Connection) -> int:
@@ -76,7 +87,7 @@ def new_interpreter(connection: wire.Connection) -> int:
     fd = connection.fileno()
     os.set_inheritable(fd, True)
     start = os.path.join(os.path.dirname(os.path.abspath(__file__)), "start.py")
-    arguments = ["-I", "-B", "-X", "utf8", start, "--child", "1", "--fd", str(fd)]
+    arguments = ["-I", "-X", "utf8", start, "--child", "1", "--fd", str(fd)]
     os.execv(sys.executable, [sys.executable, *arguments])
 
 

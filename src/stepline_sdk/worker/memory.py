@@ -1,25 +1,42 @@
 """Memory limit of a task's process tree.
 
-A cgroup holds the limit where one can be made; elsewhere the resident size of the
-tree is looked at every few milliseconds. An address-space limit would be simpler
-and is not used: numeric libraries reserve far more than they touch, and abort.
+A cgroup holds the limit where one can be made; elsewhere the size of the tree is looked
+at every few milliseconds. An address-space limit would be simpler and is not used:
+numeric libraries reserve far more than they touch, and abort.
 """
 
 from __future__ import annotations
 
 import os
+import time
 
 from stepline_sdk.worker import processes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Union
+
+    MemoryLimit = Union["CgroupMemory", "WatchedMemory"]
+
+WATCH_SECONDS = 0.02
 
 _MIB = 1024 * 1024
 _V1_ROOT = "/sys/fs/cgroup/memory"
 _V2_ROOT = "/sys/fs/cgroup"
-WATCH_SECONDS = 0.02
+_REMOVE_SECONDS = 1.0
 
 
-def memory_limit() -> CgroupMemory | WatchedMemory:
-    """Return the strongest way to limit memory that this machine allows."""
-    for folder, files in _candidates():
+class LimitTooLow(Exception):
+    """The limit is below what is in use before the task begins."""
+
+
+def memory_limit(way: str | None = None) -> MemoryLimit:
+    """Return the strongest way to limit memory that this machine allows.
+
+    Args:
+        way: ``watch`` does without a cgroup also where there could be one.
+    """
+    for folder, files in [] if way == "watch" else _candidates():
         try:
             return CgroupMemory(folder, files)
         except OSError:
@@ -30,75 +47,133 @@ def memory_limit() -> CgroupMemory | WatchedMemory:
 class CgroupFiles:
     """Names of a memory cgroup's files in one version of the interface."""
 
-    def __init__(self, limit: str, events: str, peak: str) -> None:
+    def __init__(
+        self, *, limit: str, unlimited: str, events: str, swap: str, in_use: bytes
+    ) -> None:
         self.limit = limit
+        self.unlimited = unlimited
         self.events = events
-        self.peak = peak
+        self.swap = swap
+        self.in_use = in_use
 
 
-V1 = CgroupFiles("memory.limit_in_bytes", "memory.oom_control", "memory.max_usage_in_bytes")
-V2 = CgroupFiles("memory.max", "memory.events", "memory.peak")
+V1 = CgroupFiles(
+    limit="memory.limit_in_bytes",
+    unlimited="-1",
+    events="memory.oom_control",
+    swap="memory.swappiness",
+    in_use=b"rss",
+)
+V2 = CgroupFiles(
+    limit="memory.max",
+    unlimited="max",
+    events="memory.events",
+    swap="memory.swap.max",
+    in_use=b"anon",
+)
 
 
 class CgroupMemory:
-    """A cgroup of the worker's own, which each task's process enters."""
+    """A cgroup of the worker's own, in which its tasks' processes start.
+
+    The worker is in it too, because to move a process costs up to 10 ms. Tasks ask the
+    kernel to end them rather than the worker when there is too little memory.
+
+    Attributes:
+        folder: The cgroup.
+        fds: Descriptors that are no business of tasks.
+    """
 
     watch_seconds = None
 
     def __init__(self, folder: str, files: CgroupFiles) -> None:
-        self._folder = folder
+        self.folder = folder
         self._files = files
         self._limit: int | None = None
         self._kills_before = 0
         os.mkdir(folder)
         try:
-            self._procs = os.open(os.path.join(folder, "cgroup.procs"), os.O_WRONLY)
-            self._write(files.limit, "-1" if files is V1 else "max")
+            self._write(files.limit, files.unlimited)
+            self._events = self._open(files.events)
+            self.fds = (self._events,)
+            self._join(folder)
         except OSError:
             os.rmdir(folder)
             raise
+        try:
+            self._write(files.swap, "0")
+        except OSError:
+            pass  # without swap there is nothing to forbid
 
     def begin(self, limit_mb: int | None) -> None:
-        """Set the limit for the task that starts next."""
+        """Set the limit for the task that starts next.
+
+        Raises:
+            LimitTooLow: More is in use already.
+        """
         self._kills_before = self._kills()
-        if limit_mb != self._limit:
-            unlimited = "-1" if self._files is V1 else "max"
-            self._write(self._files.limit, unlimited if limit_mb is None else str(limit_mb * _MIB))
-            self._limit = limit_mb
+        if limit_mb == self._limit:
+            return
+        if limit_mb is None:
+            self._write(self._files.limit, self._files.unlimited)
+        else:
+            self._set(limit_mb * _MIB)
+        self._limit = limit_mb
 
     def enter(self) -> None:
-        """Put the calling process, and so all it starts, under the limit."""
-        os.write(self._procs, b"0")
+        """Have the calling process, and all it starts, ended before the worker is."""
+        try:
+            fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+            os.write(fd, b"1000")
+            os.close(fd)
+        except OSError:
+            pass  # the kernel then chooses by size, and a task is larger than its worker
 
     def exceeded(self, pid: int) -> bool:
         """Tell whether the kernel ended a process of the task for its memory."""
         return self._kills() > self._kills_before
 
     def close(self) -> None:
-        """Remove the cgroup; its processes have ended."""
-        os.close(self._procs)
+        """Leave the cgroup and remove it; the processes of tasks have ended."""
         try:
-            os.rmdir(self._folder)
+            self._join(os.path.dirname(self.folder))
         except OSError:
-            pass  # a process is still on its way out; the executor removes it later
+            return
+        remove_cgroup(self.folder)
+
+    def _set(self, limit: int) -> None:
+        stat = self._open("memory.stat")
+        try:
+            # One version of the kernel's interface refuses such a limit, the other ends somebody.
+            if _number(stat, self._files.in_use) > limit:
+                raise LimitTooLow
+            self._write(self._files.limit, str(limit))
+        except OSError as error:
+            raise LimitTooLow from error
+        finally:
+            os.close(stat)
 
     def _kills(self) -> int:
-        with open(os.path.join(self._folder, self._files.events)) as file:
-            for line in file:
-                name, _, number = line.partition(" ")
-                if name == "oom_kill":
-                    return int(number)
-        return 0
+        return _number(self._events, b"oom_kill")
+
+    def _open(self, name: str) -> int:
+        return os.open(os.path.join(self.folder, name), os.O_RDONLY | os.O_CLOEXEC)
+
+    def _join(self, folder: str) -> None:
+        with open(os.path.join(folder, "cgroup.procs"), "w") as file:
+            file.write("0")
 
     def _write(self, name: str, text: str) -> None:
-        with open(os.path.join(self._folder, name), "w") as file:
+        with open(os.path.join(self.folder, name), "w") as file:
             file.write(text)
 
 
 class WatchedMemory:
-    """Looks at the resident size of a task's tree from outside."""
+    """Looks at the size of a task's tree from outside."""
 
     watch_seconds = WATCH_SECONDS
+    folder = None
+    fds = ()
 
     def __init__(self) -> None:
         self._limit: int | None = None
@@ -114,10 +189,16 @@ class WatchedMemory:
         """Nothing to do inside the task."""
 
     def exceeded(self, pid: int) -> bool:
-        """Tell whether the tree below and with ``pid`` is or was over the limit."""
+        """Tell whether the tree below and with ``pid`` is or was over the limit.
+
+        The sum of resident sizes is quick to get and counts shared pages several times;
+        only where it is over the limit, each process's share of them is added up.
+        """
         if self._limit is not None and not self._exceeded:
-            used = sum(self._resident(p) for p in [pid, *processes.descendants(pid)])
-            self._exceeded = used > self._limit * _MIB
+            limit = self._limit * _MIB
+            tree = [pid, *processes.descendants(pid)]
+            if sum(map(self._resident, tree)) > limit:
+                self._exceeded = sum(map(self._share, tree)) > limit
         return self._exceeded
 
     def close(self) -> None:
@@ -130,20 +211,53 @@ class WatchedMemory:
         except (OSError, IndexError):
             return 0
 
+    def _share(self, pid: int) -> int:
+        try:
+            with open("/proc/%d/smaps_rollup" % pid) as file:
+                for line in file:
+                    if line.startswith("Pss:"):
+                        return int(line.split()[1]) * 1024
+        except OSError:
+            pass  # an older kernel, or the process has ended
+        return self._resident(pid)
 
-def cgroup_name(pid: int) -> str:
-    """Return the name of the cgroup that the worker with this process id makes."""
-    return "stepline-%d" % pid
+
+def _number(fd: int, name: bytes) -> int:
+    """Return a number from a file of lines ``name number``; 0 where it is not there."""
+    for line in os.pread(fd, 16384, 0).splitlines():
+        key, _, number = line.partition(b" ")
+        if key == name:
+            return int(number)
+    return 0
 
 
-def own_folders() -> list:
-    """Return (folder, files) of the memory cgroups that this process is in."""
-    found = []
+def remove_cgroup(folder: str) -> None:
+    """Remove a cgroup whose last processes may still be on their way out."""
+    deadline = time.monotonic() + _REMOVE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            os.rmdir(folder)
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(0.001)
+        else:
+            return
+
+
+def _candidates() -> list[tuple[str, CgroupFiles]]:
+    name = "stepline-%d" % os.getpid()
+    return [(os.path.join(folder, name), files) for folder, files in _own_folders()]
+
+
+def _own_folders() -> list[tuple[str, CgroupFiles]]:
+    """Return the memory cgroups that this process is in."""
     try:
         with open("/proc/self/cgroup") as file:
             lines = file.read().splitlines()
     except OSError:
         return []
+    found = []
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if "memory" in controllers.split(","):
@@ -151,8 +265,3 @@ def own_folders() -> list:
         elif not controllers and os.path.exists(_V2_ROOT + "/cgroup.controllers"):
             found.append((_V2_ROOT + path, V2))
     return found
-
-
-def _candidates() -> list:
-    name = cgroup_name(os.getpid())
-    return [(os.path.join(folder, name), files) for folder, files in own_folders()]

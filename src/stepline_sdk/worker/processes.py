@@ -10,45 +10,48 @@ import time
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _SWEEP_SECONDS = 10.0
+_PAUSE_SECONDS = 0.0005
 
-_prctl = ctypes.CDLL(None, use_errno=True).prctl
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def become_subreaper() -> None:
     """Have orphaned descendants handed to this process, so that it can end them."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def die_with_parent(parent: int) -> None:
     """End the calling process when its parent, ``parent``, ends."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def parents() -> dict:
-    """Return the parent's id of every process that can be seen, by process id."""
-    found = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open("/proc/%s/stat" % name, "rb") as file:
-                    stat = file.read()
-            except OSError:
-                continue
-            found[int(name)] = int(stat[stat.rindex(b")") + 2 :].split()[1])
+def flush_stdio() -> None:
+    """Write out what C code has printed and not flushed."""
+    _libc.fflush(None)
+
+
+def children(pid: int) -> list[int]:
+    """Return the ids of a process's children, ended ones that nobody waited for included."""
+    if not _KERNEL_LISTS_CHILDREN:
+        return [child for child, parent in _parents() if parent == pid]
+    found: list[int] = []
+    try:
+        for thread in os.listdir("/proc/%d/task" % pid):
+            with open("/proc/%d/task/%s/children" % (pid, thread)) as file:
+                found += map(int, file.read().split())
+    except OSError:
+        pass  # it has ended
     return found
 
 
-def descendants(pid: int) -> list:
+def descendants(pid: int) -> list[int]:
     """Return the ids of all processes below ``pid``, nearest first."""
-    by_parent: dict = {}
-    for child, parent in parents().items():
-        by_parent.setdefault(parent, []).append(child)
-    found = []
+    found: list[int] = []
     level = [pid]
     while level:
-        level = [child for parent in level for child in by_parent.get(parent, ())]
+        level = [child for parent in level for child in children(parent)]
         found += level
     return found
 
@@ -69,43 +72,61 @@ def kill_tree(pid: int) -> None:
         kill(other)
 
 
-def sweep(keep: int | None = None) -> int:
-    """End and reap all descendants of the calling process but ``keep`` and its own.
+def sweep() -> None:
+    """End and reap all descendants of the calling process, which is a subreaper.
 
-    What a killed process had started is handed to this one, the subreaper, and
-    ended in the next round.
-
-    Returns:
-        How many were ended.
+    What a killed process had started is handed to this one and ended in the next
+    round.
     """
-    if keep is None and not _has_children():
-        return 0
-    ended = 0
+    deadline = time.monotonic() + _SWEEP_SECONDS
+    while _reap_ended() and time.monotonic() < deadline:
+        for pid in descendants(os.getpid()):
+            kill(pid)
+        time.sleep(_PAUSE_SECONDS)
+
+
+def sweep_orphans(keep: int) -> None:
+    """End all descendants of the calling process but the child ``keep`` and its own."""
     deadline = time.monotonic() + _SWEEP_SECONDS
     while time.monotonic() < deadline:
-        spared = set() if keep is None else {keep, *descendants(keep)}
-        left = [pid for pid in descendants(os.getpid()) if pid not in spared]
-        if not left:
-            break
-        for pid in left:
-            kill(pid)
-        ended += sum(_reap(pid) for pid in left)
-        time.sleep(0.001)
-    return ended
+        orphans = [pid for pid in children(os.getpid()) if pid != keep]
+        if not orphans:
+            return
+        for pid in orphans:
+            kill_tree(pid)
+            _reap(pid)
+        time.sleep(_PAUSE_SECONDS)
 
 
-def _has_children() -> bool:
+def _reap_ended() -> bool:
+    """Reap all children that have ended; tell whether others are left."""
     try:
-        os.waitpid(-1, os.WNOHANG | os.WNOWAIT if hasattr(os, "WNOWAIT") else os.WNOHANG)
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
     except ChildProcessError:
         return False
-    except OSError:
-        return True
     return True
 
 
-def _reap(pid: int) -> int:
+def _reap(pid: int) -> None:
     try:
-        return int(os.waitpid(pid, os.WNOHANG)[0] == pid)
+        os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
+        pass
+
+
+def _parents() -> list[tuple[int, int]]:
+    """Return (process, parent) of every process that can be seen."""
+    return [(pid, _parent(pid)) for pid in map(int, filter(str.isdigit, os.listdir("/proc")))]
+
+
+def _parent(pid: int) -> int:
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            stat = file.read()
+    except OSError:
         return 0
+    return int(stat[stat.rindex(b")") + 2 :].split()[1])
+
+
+_KERNEL_LISTS_CHILDREN = os.path.exists("/proc/self/task/%d/children" % os.getpid())

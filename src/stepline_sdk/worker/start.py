@@ -9,6 +9,10 @@ from __future__ import annotations
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from stepline_sdk.wire import Connection
+
 
 def _expose_sdk() -> None:
     here = os.path.dirname(os.path.abspath(__file__))
@@ -19,7 +23,7 @@ def _expose_sdk() -> None:
     sys.path.remove(parent)
 
 
-def _connect(arguments: dict) -> object:
+def _connect(arguments: dict[str, str]) -> Connection:
     import socket
 
     from stepline_sdk.wire import Connection
@@ -31,21 +35,28 @@ def _connect(arguments: dict) -> object:
     return Connection(link)
 
 
-def main(argv: list) -> int:
-    """Run the worker, or with ``--child 1`` one task of a new interpreter."""
+def main(argv: list[str]) -> None:
+    """Do what the arguments say, and end the process.
+
+    ``--root`` serves as a worker, ``--child 1`` runs one task in a new interpreter, and
+    ``--clean FOLDER`` removes what a worker that was killed has left.
+    """
     arguments = {name.lstrip("-"): value for name, value in zip(argv[::2], argv[1::2])}
     _expose_sdk()
-    connection = _connect(arguments)
-    if "child" in arguments:
+    if "clean" in arguments:
+        from stepline_sdk.worker.remains import clean
+
+        clean(arguments["clean"], arguments.get("cgroup"))
+    elif "child" in arguments:
         from stepline_sdk.worker.child import serve
 
-        serve(connection)
-        return 0
-    from stepline_sdk.worker.loop import Worker
+        serve(_connect(arguments))
+    else:
+        from stepline_sdk.worker.loop import Worker
 
-    Worker(connection, root=arguments["root"]).serve()
+        Worker(_connect(arguments), root=arguments["root"]).serve()
     os._exit(0)  # nothing is left to do, and an interpreter's own end takes a while
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

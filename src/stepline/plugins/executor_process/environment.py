@@ -22,7 +22,10 @@ from stepline.ports.executor import ScriptVersion
 
 HOOK = Path("init", "before_install")
 _MARKER = "environment.json"
-_LOCAL_REFERENCE = re.compile(r"^\s*(-[ercf]\b|--(requirement|constraint|find-links|editable))|file:|\./|\.\./|\.whl|\.tar\.gz", re.M)
+_LOCAL_REFERENCE = re.compile(
+    r"^\s*(-[ercf]\b|--(requirement|constraint|find-links|editable))|file:|\./|\.\./|\.whl|\.tar\.gz",
+    re.M,
+)
 _PIP_SETTINGS = {
     "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
     "PIP_EXTRA_INDEX_URL": "UV_INDEX",

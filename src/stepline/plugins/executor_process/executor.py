@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from stepline.errors import PlatformError
 from stepline.model.task import Isolation, TaskOutcome, TaskRequest
 from stepline.plugins.executor_process.environment import Environment, Environments
-from stepline.plugins.executor_process.worker_process import WorkerProcess
+from stepline.plugins.executor_process.worker_process import LoadingFailed, WorkerProcess
 from stepline.ports.executor import ExecutorOptions, ScriptVersion, TaskServices
+
+_CLOSE_SECONDS = 15.0
+
+_Key = tuple[str, str]
 
 
 class ProcessExecutor:
@@ -23,32 +27,38 @@ class ProcessExecutor:
         options: How tasks are treated.
         cache_dir: Environments are kept in its ``environments``.
         environ: Environment of the platform.
+        memory: How memory is limited: None for the strongest way that there is here, or
+            ``watch`` for the one that works everywhere.
     """
 
     name = "process"
 
     def __init__(
-        self, options: ExecutorOptions, *, cache_dir: Path, environ: Mapping[str, str]
+        self,
+        options: ExecutorOptions,
+        *,
+        cache_dir: Path,
+        environ: Mapping[str, str],
+        memory: str | None = None,
     ) -> None:
         self._options = options
         self._environments = Environments(
             cache_dir / "environments", environ=environ, allow_hooks=options.allow_before_install
         )
+        self._memory = memory
         temporary = environ.get("TMPDIR", "/tmp")
         self._root = os.path.join(temporary, f"stepline-{os.getpid()}-{os.urandom(4).hex()}")
-        self._lock = threading.Lock()
-        self._ready: dict[str, Environment] = {}
-        self._idle: dict[str, list[WorkerProcess]] = {}
+        self._changed = threading.Condition()
+        self._ready: dict[_Key, Environment] = {}
+        self._idle: dict[_Key, list[WorkerProcess]] = {}
         self._busy: set[WorkerProcess] = set()
+        self._not_ahead: set[_Key] = set()
         self._count = 0
+        self._closed = False
 
     def prepare(self, version: ScriptVersion) -> str:
         """Make the version's environment, or find it made."""
-        environment = self._ready.get(version.digest)
-        if environment is None:
-            environment = self._environments.get(version)
-            self._ready[version.digest] = environment
-        return environment.key
+        return self._environment(version).key
 
     def warm_up(self, version: ScriptVersion) -> None:
         """Start a worker that has loaded the script by the time it gets a task."""
@@ -63,57 +73,103 @@ class ProcessExecutor:
         if function is None:
             raise PlatformError(f"{version.name} does not expose '{request.function}'")
         request = replace(request, isolation=self._options.isolation)
-        with self._worker(version) as worker:
-            return worker.run(request, function, services=services, scratch=scratch)
+        for _ in range(2):
+            try:
+                with self._worker(version) as worker:
+                    return worker.run(request, function, services=services, scratch=scratch)
+            except LoadingFailed as failure:
+                words = str(failure)
+        raise PlatformError(f"the worker of {version.name} does not start. {words}".strip())
 
     def cancel(self, task_id: str) -> None:
         """End a running attempt of a task."""
-        with self._lock:
+        with self._changed:
             busy = list(self._busy)
         for worker in busy:
             worker.cancel(task_id)
 
     def close(self) -> None:
         """End all workers and remove their folders."""
-        with self._lock:
-            workers = [*self._busy, *(w for idle in self._idle.values() for w in idle)]
+        with self._changed:
+            self._closed = True
+            idle = [worker for workers in self._idle.values() for worker in workers]
             self._idle.clear()
-            self._busy.clear()
-        for worker in workers:
+            for worker in (*self._busy, *idle):
+                worker.stop()
+        for worker in idle:
             worker.close()
-        if os.path.isdir(self._root):
+        with self._changed:  # whoever waits for a task closes that worker
+            self._changed.wait_for(lambda: not self._busy, timeout=_CLOSE_SECONDS)
+        with suppress(OSError):
             os.rmdir(self._root)
+
+    def _environment(self, version: ScriptVersion) -> Environment:
+        key = _key(version)
+        if key not in self._ready:
+            self._ready[key] = self._environments.get(version)
+        return self._ready[key]
 
     @contextmanager
     def _worker(self, version: ScriptVersion) -> Iterator[WorkerProcess]:
-        with self._lock:
-            idle = self._idle.setdefault(version.digest, [])
-            worker = idle.pop() if idle else None
-        if worker is None or not worker.alive:
-            worker = self._start(version)
-        with self._lock:
-            self._busy.add(worker)
+        """Lend a worker; one that is not usable afterwards is closed."""
+        key = _key(version)
+        worker = self._take_idle(key) or self._start(version)
         try:
             yield worker
         finally:
-            with self._lock:
-                if worker in self._busy:  # `close` may have taken it
-                    self._busy.remove(worker)
-                    self._idle.setdefault(version.digest, []).append(worker)
+            with self._changed:
+                if not worker.loaded and not worker.usable:
+                    self._not_ahead.add(key)
+                keep = worker.usable and not self._closed
+                if keep:
+                    self._idle.setdefault(key, []).append(worker)
+            if not keep:
+                worker.close()
+            with self._changed:
+                self._busy.discard(worker)
+                self._changed.notify_all()
+
+    def _take_idle(self, key: _Key) -> WorkerProcess | None:
+        while True:
+            with self._changed:
+                idle = self._idle.get(key)
+                if not idle:
+                    return None
+                worker = idle.pop()
+                if worker.usable:
+                    self._busy.add(worker)
+                    return worker
+            worker.close()
 
     def _start(self, version: ScriptVersion) -> WorkerProcess:
-        self.prepare(version)
-        environment = self._ready[version.digest]
-        with self._lock:
+        environment = self._environment(version)
+        with self._changed:
+            if self._closed:
+                raise PlatformError("the executor is closed")
             self._count += 1
             number = self._count
         os.makedirs(self._root, mode=0o700, exist_ok=True)
-        forked = self._options.isolation is Isolation.FORK
-        modules = sorted({function.module for function in version.script.functions})
-        return WorkerProcess(
+        worker = WorkerProcess(
             python=environment.python,
             code=environment.code,
             root=os.path.join(self._root, str(number)),
-            modules=tuple(modules) if forked else (),
+            modules=self._modules(version),
             task_env=self._options.task_env,
+            memory=self._memory,
         )
+        with self._changed:
+            self._busy.add(worker)
+        return worker
+
+    def _modules(self, version: ScriptVersion) -> tuple[str, ...]:
+        """Return what the worker is to import ahead of its tasks.
+
+        Nothing where a worker did not survive that: each task then finds out by itself.
+        """
+        ahead = self._options.isolation is Isolation.FORK and _key(version) not in self._not_ahead
+        modules = {function.module for function in version.script.functions}
+        return tuple(sorted(modules)) if ahead else ()
+
+
+def _key(version: ScriptVersion) -> _Key:
+    return version.digest, version.runtime

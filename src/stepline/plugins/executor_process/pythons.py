@@ -39,7 +39,7 @@ def find_python(version: str, environ: Mapping[str, str]) -> str:
     raise PlatformError(
         f"this machine has no python{version}; it has {found}",
         hint=f"install one (Debian: apt install python{version}; elsewhere: "
-        f"uv python install {version}), or set another \"runtime\" in config.json",
+        f'uv python install {version}), or set another "runtime" in config.json',
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,15 +14,23 @@ from typing import Any
 from stepline.errors import PlatformError
 from stepline.model.task import OutcomeKind, TaskOutcome, TaskRequest
 from stepline.model.task_script import Function
+from stepline.plugins.executor_process import frames
 from stepline.ports.executor import LogLine, TaskServices
 from stepline_sdk import wire
 
 _GRACE_SECONDS = 10.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_START = os.path.join(os.path.dirname(wire.__file__), "worker", "start.py")
+
+
+class LoadingFailed(Exception):
+    """The worker ended while it loaded the task script; no task has begun."""
 
 
 class WorkerProcess:
     """A worker that serves one task script, one task at a time.
+
+    `cancel` and `stop` may be called from any thread, the rest from one at a time.
 
     Args:
         python: Interpreter of the task script's environment.
@@ -29,6 +38,10 @@ class WorkerProcess:
         root: Folder for the worker's temporary folders; made here, removed by `close`.
         modules: Modules to import at once, so that a first task finds them loaded.
         task_env: Variables that tasks get besides what the platform sets.
+        memory: How memory is limited: None for the strongest way, or ``watch``.
+
+    Raises:
+        PlatformError: The interpreter cannot be started.
     """
 
     def __init__(
@@ -39,32 +52,27 @@ class WorkerProcess:
         root: str,
         modules: tuple[str, ...],
         task_env: Mapping[str, str],
+        memory: str | None = None,
     ) -> None:
+        self._python = python
         self._root = root
-        os.mkdir(root, 0o700)
-        here, there = socket.socketpair()
-        os.set_inheritable(there.fileno(), True)
-        self._connection = wire.Connection(here)
-        self._socket = here
+        self._cgroup: str | None = None
+        self._lock = threading.Lock()
         self._task_id = ""
-        self.pid = self._spawn(python, there.fileno(), _environment(python, root, task_env))
-        there.close()
-        self._connection.send({"type": "load", "code": code, "modules": list(modules)})
-
-    def _spawn(self, python: str, fd: int, environ: Mapping[str, str]) -> int:
-        start = os.path.join(os.path.dirname(wire.__file__), "worker", "start.py")
-        command = [python, "-I", "-X", "utf8", start, "--fd", str(fd), "--root", self._root]
-        log = os.path.join(self._root, "worker.log")
-        create = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        actions = [
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, log, create, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ]
-        try:
-            return os.posix_spawn(python, command, environ, file_actions=actions, setsid=True)
-        except OSError as error:
-            raise PlatformError(f"{python} cannot be started: {error.strerror}") from error
+        self._token = ""
+        self._sent = False
+        self._cancelled = False
+        self._stopped = False
+        self.loaded = False
+        os.mkdir(root, 0o700)
+        self._socket, there = socket.socketpair()
+        self._connection = wire.Connection(self._socket)
+        with there:
+            arguments = ["--root", root]
+            environ = _environment(python, root, task_env)
+            self.pid = self._spawn(arguments, environ, fd=there.fileno())
+        load = {"type": "load", "code": code, "modules": list(modules), "memory": memory}
+        self._send(load)
 
     def run(
         self,
@@ -74,56 +82,112 @@ class WorkerProcess:
         services: TaskServices,
         scratch: str,
     ) -> TaskOutcome:
-        """Run one task and wait for its end."""
-        self._task_id = request.task_id
-        self._connection.send(_task_frame(request, function, scratch))
-        timeout = request.limits.timeout_s
-        self._socket.settimeout(None if timeout is None else timeout + _GRACE_SECONDS)
+        """Run one task and wait for its end.
+
+        Raises:
+            LoadingFailed: The worker ended before the task began.
+        """
+        with self._lock:
+            self._task_id, self._token = request.task_id, frames.token(request)
+            self._sent = self._cancelled = False
         try:
-            while True:
-                frame = self._connection.receive()
-                if frame is None:
-                    return self._lost()
-                if frame["type"] == "outcome":
-                    return _outcome(frame, scratch)
-                self._serve(frame, services)
-        except TimeoutError:
-            self.kill()
-            message = f"the task ran longer than {timeout:g} s, and its worker did not answer"
-            return TaskOutcome(OutcomeKind.TIMED_OUT, message=message)
-        except (wire.WireError, OSError):
-            return self._lost()
+            early = self._finish_loading(request.limits.timeout_s)
+            return early or self._run(request, function, services=services, scratch=scratch)
+        except BaseException:
+            self._kill()  # it may be in the middle of the task
+            raise
         finally:
-            self._task_id = ""
+            with self._lock:
+                self._task_id = self._token = ""
 
     def cancel(self, task_id: str) -> None:
         """Ask for the end of a task, if it is the one that runs."""
-        if task_id == self._task_id:
-            self._connection.send({"type": "cancel", "id": task_id})
+        with self._lock:
+            if task_id != self._task_id:
+                return
+            self._cancelled = True
+            if self._sent:
+                self._send({"type": "cancel", "token": self._token})
+            elif not self.loaded and self.pid:
+                os.kill(self.pid, signal.SIGKILL)
 
-    def close(self) -> None:
-        """End the worker and all that it started, and remove its folder."""
+    def stop(self) -> None:
+        """Ask for the worker's end, also in the middle of a task."""
+        self._stopped = True
         try:
-            self._connection.send({"type": "stop"})
+            self._connection.send_some(wire.encode({"type": "stop"}))
             self._socket.shutdown(socket.SHUT_WR)
         except OSError:
             pass  # it is gone already, or about to
+
+    def close(self) -> None:
+        """End the worker and all that it started, and remove its folder."""
+        self.stop()
         if not self._wait(_GRACE_SECONDS):
-            self.kill()
+            self._kill()
         self._connection.close()
-        self._remove_root()
-
-    def kill(self) -> None:
-        """End the worker and everything below it by force."""
-        from stepline.plugins.executor_process.process_tree import kill_tree
-
-        kill_tree(self.pid)
-        self._wait(_GRACE_SECONDS)
+        self._remove_remains()
 
     @property
-    def alive(self) -> bool:
-        """Whether the process is still there."""
-        return self.pid != 0 and not self._wait(0)
+    def usable(self) -> bool:
+        """Whether the worker can take a task."""
+        return not self._stopped and not self._wait(0)
+
+    def _finish_loading(self, timeout_s: float | None) -> TaskOutcome | None:
+        """Wait until the script is loaded; return the outcome where the task ends by that."""
+        if self.loaded:
+            return None
+        self._socket.settimeout(timeout_s)
+        try:
+            ready = self._connection.receive()
+        except TimeoutError:
+            message = f"the task ran longer than {timeout_s:g} s, all of it to import its modules"
+            self._kill()
+            return TaskOutcome(OutcomeKind.TIMED_OUT, message=message)
+        except (wire.WireError, OSError):
+            ready = None
+        if ready is None:
+            self._wait(_GRACE_SECONDS)
+            if self._cancelled or self._stopped:
+                return _cancelled()
+            raise LoadingFailed(self._last_words())
+        self._cgroup = ready["cgroup"]
+        self.loaded = True
+        return None
+
+    def _run(
+        self, request: TaskRequest, function: Function, *, services: TaskServices, scratch: str
+    ) -> TaskOutcome:
+        timeout = request.limits.timeout_s
+        self._socket.settimeout(None if timeout is None else timeout + _GRACE_SECONDS)
+        task = frames.task_frame(request, function, scratch=scratch)
+        with self._lock:
+            if self._cancelled:
+                return _cancelled()
+            self._send(task)
+            self._sent = True
+        try:
+            while (frame := self._next_frame()) is not None:
+                if frame["type"] == "outcome":
+                    return frames.outcome(frame, scratch=scratch)
+                self._serve(frame, services)
+        except TimeoutError:
+            self._kill()
+            message = f"the task ran longer than {timeout:g} s, and its worker did not answer"
+            return TaskOutcome(OutcomeKind.TIMED_OUT, message=message)
+        return self._lost()
+
+    def _next_frame(self) -> dict[str, Any] | None:
+        """Return the next frame of this attempt, or None at the worker's end."""
+        try:
+            while (frame := self._connection.receive()) is not None:
+                if frame.get("token") == self._token:
+                    return frame
+        except TimeoutError:
+            raise
+        except (wire.WireError, OSError):
+            pass
+        return None
 
     def _serve(self, frame: dict[str, Any], services: TaskServices) -> None:
         if frame["type"] == "log":
@@ -132,39 +196,100 @@ class WorkerProcess:
             services.started(frame["at"])
         elif frame["type"] == "call":
             answer = services.call(frame["method"], frame["params"])
-            self._connection.send(
-                {"type": "answer", "id": frame["id"], "n": frame["n"], **answer}
-            )
+            self._send({"type": "answer", "token": self._token, "n": frame["n"], **answer})
+
+    def _send(self, frame: dict[str, Any]) -> None:
+        try:
+            self._connection.send(frame)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the next frame that we wait for tells that the worker is gone
 
     def _lost(self) -> TaskOutcome:
         self._wait(_GRACE_SECONDS)
-        log = Path(self._root, "worker.log")
-        tail = log.read_text(errors="replace")[-2000:] if log.exists() else ""
-        message = f"the worker ended in the middle of the task. {tail}".strip()
+        if self._stopped:
+            return _cancelled()
+        message = f"the worker ended in the middle of the task. {self._last_words()}".strip()
+        self._kill()
         return TaskOutcome(OutcomeKind.LOST, message=message)
+
+    def _last_words(self) -> str:
+        log = Path(self._root, "worker.log")
+        return log.read_text(errors="replace")[-2000:].strip() if log.exists() else ""
+
+    def _kill(self) -> None:
+        """End the worker by force; `close` sees to the rest."""
+        with self._lock:
+            if self.pid:
+                os.kill(self.pid, signal.SIGKILL)
+        self._wait(_GRACE_SECONDS)
 
     def _wait(self, seconds: float) -> bool:
         """Wait for the process's end; tell whether it has come."""
         deadline = time.monotonic() + seconds
         pause = 0.0002
-        while self.pid:
-            try:
-                pid, _ = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:
-                pid = self.pid
-            if pid:
-                self.pid = 0
-                break
+        while not self._reap():
             if time.monotonic() >= deadline:
                 return False
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
         return True
 
-    def _remove_root(self) -> None:
-        import shutil
+    def _reap(self) -> bool:
+        with self._lock:
+            try:
+                if self.pid and os.waitpid(self.pid, os.WNOHANG)[0]:
+                    self.pid = 0
+            except ChildProcessError:
+                self.pid = 0
+            return self.pid == 0
 
-        shutil.rmtree(self._root, ignore_errors=True)
+    def _remove_remains(self) -> None:
+        """Remove what the worker could not: its cgroup, and after a sudden end all else."""
+        if os.path.isdir(self._root):
+            arguments = ["--clean", self._root]
+            arguments += ["--cgroup", self._cgroup] if self._cgroup else []
+            self.pid = self._spawn(arguments, {})
+            self._wait(_GRACE_SECONDS)
+        elif self._cgroup:
+            _remove_cgroup(self._cgroup)
+
+    def _spawn(self, arguments: list[str], environ: Mapping[str, str], fd: int = -1) -> int:
+        """Start the worker's program, with ``fd`` as the other end of the connection."""
+        actions: list[tuple[Any, ...]] = []
+        command = [self._python, "-I", "-X", "utf8", _START, *arguments]
+        if fd >= 0:
+            # As a copy under another number, it is inherited by this process alone.
+            target = 4 if fd == 3 else 3
+            actions.append((os.POSIX_SPAWN_DUP2, fd, target))
+            command += ["--fd", str(target)]
+        log = os.path.join(self._root, "worker.log")
+        actions += [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ]
+        try:
+            return os.posix_spawn(
+                command[0], command, environ, file_actions=actions, setsid=True, setsigmask=[]
+            )
+        except OSError as error:
+            raise PlatformError(f"{command[0]} cannot be started: {error.strerror}") from error
+
+
+def _cancelled() -> TaskOutcome:
+    return TaskOutcome(OutcomeKind.CANCELLED, message="the task was cancelled")
+
+
+def _remove_cgroup(folder: str) -> None:
+    for _ in range(100):
+        try:
+            os.rmdir(folder)
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(0.001)  # the kernel is still about to forget the last process
+        else:
+            return
 
 
 def _environment(python: str, root: str, task_env: Mapping[str, str]) -> dict[str, str]:
@@ -176,46 +301,3 @@ def _environment(python: str, root: str, task_env: Mapping[str, str]) -> dict[st
         "TMPDIR": root,
         **task_env,
     }
-
-
-def _task_frame(request: TaskRequest, function: Function, scratch: str) -> dict[str, Any]:
-    return {
-        "type": "task",
-        "id": request.task_id,
-        "token": f"{request.task_id}/{request.attempt}",
-        "target": function.function,
-        "function": _function_entry(function),
-        "input": wire.spill(request.input, scratch, "input.json"),
-        "context": dict(request.context),
-        "limits": {
-            "memory_mb": request.limits.memory_mb,
-            "timeout_s": request.limits.timeout_s,
-            "log_bytes": request.limits.log_bytes,
-        },
-        "isolation": request.isolation.value,
-        "scratch": scratch,
-    }
-
-
-def _function_entry(function: Function) -> dict[str, Any]:
-    entry: dict[str, Any] = {"slug": function.slug, "function": function.function}
-    if function.allowed_ids is not None:
-        entry["allowedIds"] = [
-            {"namespace": ids.namespace, "slug": ids.slug, "version": ids.version}
-            for ids in function.allowed_ids
-        ]
-    return entry
-
-
-def _outcome(frame: dict[str, Any], scratch: str) -> TaskOutcome:
-    output = frame.get("output")
-    return TaskOutcome(
-        kind=OutcomeKind(frame["kind"]),
-        value=None if output is None else wire.unspill(output, scratch),
-        message=frame.get("message", ""),
-        traceback=frame.get("traceback", ""),
-        exit_code=frame.get("exit_code"),
-        signal=frame.get("signal"),
-        duration_s=frame["duration_s"],
-        peak_memory_bytes=frame["peak_memory_bytes"],
-    )
