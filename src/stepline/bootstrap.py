@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pluggy
 
@@ -17,6 +17,8 @@ from stepline.ports.executor import Executor, ExecutorOptions
 from stepline.ports.lake import LocalLake
 from stepline.ports.schemas import SchemaSource
 from stepline.ports.secrets import SecretBackend
+
+T = TypeVar("T")
 
 
 class PluginEntry(NamedTuple):
@@ -72,7 +74,7 @@ class Plugins:
             plugin = _import_target(entry.target)
             self.manager.register(plugin, name=name)
             self.manager.check_pending()
-        except Exception as error:  # noqa: BLE001  (a plugin may raise anything when imported)
+        except Exception as error:
             if self.manager.has_plugin(name):
                 self.manager.unregister(name=name)
             raise PluginError(
@@ -91,7 +93,7 @@ class Plugins:
     def executor(self, name: str, options: ExecutorOptions) -> Executor:
         """Return the executor of this name."""
         self.load(f"executor.{name}")
-        executor = self.manager.hook.stepline_executor(
+        executor: Executor | None = self.manager.hook.stepline_executor(
             name=name, options=options, cache_dir=self._cache_dir, environ=self._environ
         )
         return self._provided(executor, f"executor.{name}", "stepline_executor")
@@ -99,19 +101,21 @@ class Plugins:
     def local_lake(self, folder: Path) -> LocalLake:
         """Return the files of one local run, new bytes going to ``folder``."""
         self.load("files.local")
-        lake = self.manager.hook.stepline_local_lake(name="local", folder=folder)
+        lake: LocalLake | None = self.manager.hook.stepline_local_lake(name="local", folder=folder)
         return self._provided(lake, "files.local", "stepline_local_lake")
 
     def schema_source(self, folder: Path) -> SchemaSource:
         """Return the schemas of a folder."""
         self.load("files.local")
-        source = self.manager.hook.stepline_schema_source(name="local", folder=folder)
+        source: SchemaSource | None = self.manager.hook.stepline_schema_source(name="local", folder=folder)
         return self._provided(source, "files.local", "stepline_schema_source")
 
     def secret_backend(self, name: str) -> SecretBackend:
         """Return the secret backend of this name."""
         self.load(f"secrets.{name}")
-        backend = self.manager.hook.stepline_secret_backend(name=name, environ=self._environ)
+        backend: SecretBackend | None = self.manager.hook.stepline_secret_backend(
+            name=name, environ=self._environ
+        )
         return self._provided(backend, f"secrets.{name}", "stepline_secret_backend")
 
     def workflow_finished(self, record: Mapping[str, Any]) -> list[str]:
@@ -124,7 +128,7 @@ class Plugins:
                 faults.append(f"plugin '{implementation.plugin_name}': {error!r}")
         return faults
 
-    def _provided(self, adapter: Any, name: str, hook: str) -> Any:
+    def _provided(self, adapter: T | None, name: str, hook: str) -> T:
         if adapter is None:
             package = next(e.package for e in self.entries() if e.name == name)
             raise PluginError(f"its {hook} gave nothing", plugin=name, package=package)

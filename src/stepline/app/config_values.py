@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
-from stepline.errors import ConfigError, Problem, Location
+from stepline.errors import ConfigError, Location, Problem
 from stepline.model.protocol import ConfigItem, ConfigType, Protocol
 from stepline.model.values import Json
 

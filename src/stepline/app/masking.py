@@ -135,5 +135,6 @@ def _base64_forms(data: bytes) -> Iterator[str]:
         whole = base64.b64encode(b"\0" * offset + data).decode()
         first = -(-offset * 8 // 6)
         last = (offset + len(data)) * 8 // 6
-        for form in (whole[first:last], whole[first:last].replace("+", "-").replace("/", "_")):
-            yield form
+        sure = whole[first:last]
+        yield sure
+        yield sure.replace("+", "-").replace("/", "_")

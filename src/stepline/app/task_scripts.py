@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from stepline.errors import ArtifactNotFound, ConfigError, Location, Problem, ProtocolError
@@ -82,7 +82,8 @@ def find_scripts(
             where=Location(str(folder)),
             hint="stepline init shows the layout",
         )
-    scripts, problems = [], []
+    scripts: list[LocalScript] = []
+    problems: list[Problem] = []
     for home in homes:
         script, manifest = load_script(home), None
         problems += script.problems
@@ -136,28 +137,40 @@ def match_steps(
 
 
 def _match(task: TaskReference, scripts: list[LocalScript]) -> Match | None:
+    named = {
+        local.manifest.version: local
+        for local in scripts
+        if local.manifest and (local.manifest.namespace, local.slug) == (task.namespace, task.slug)
+    }
+    if task.version in named:
+        return Match(named[task.version], by_manifest=True)
+    if named and not task.is_exact:
+        return _highest(task, named)
     for local in scripts:
-        named = local.manifest
-        if named and (named.namespace, named.slug) == (task.namespace, task.slug):
-            if _version_matches(named.version, task.version):
-                return Match(local, by_manifest=True)
-    for local in scripts:
-        if local.slug == task.slug or local.folder.name == task.slug:
+        if task.slug in (local.slug, local.folder.name):
             return Match(local, by_manifest=False)
     return None
 
 
-def _version_matches(version: str, wanted: str) -> bool:
-    return version.removeprefix("v") == wanted.removeprefix("v")
+def _highest(task: TaskReference, named: Mapping[str, LocalScript]) -> Match | None:
+    from stepline.parsing.versions import VersionRange, highest_match
+
+    wanted = VersionRange.parse(task.version)
+    version = highest_match(named, wanted) if wanted else None
+    return Match(named[version], by_manifest=True) if version else None
 
 
 def _unknown_script(step: Step, scripts: list[LocalScript], where: Location) -> Problem:
     slugs = sorted({local.slug for local in scripts})
+    hint = _nearest(step.task.slug, slugs)
+    if step.task.slug in slugs:
+        same = [local.manifest for local in scripts if local.slug == step.task.slug]
+        hint = f"it has: {', '.join(sorted(each.version for each in same if each))}"
     return Problem(
         "unknown-task-script",
-        f"step '{step.name}' calls {step.task}, and no task script here has that name",
+        f"step '{step.name}' calls {step.task}, and no task script here is that",
         where,
-        hint=_nearest(step.task.slug, slugs),
+        hint=hint,
     )
 
 

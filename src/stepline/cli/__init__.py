@@ -8,7 +8,8 @@ from importlib import import_module
 import click
 
 from stepline import __version__
-from stepline.errors import SteplineError
+from stepline.cli.interrupts import Interrupted
+from stepline.errors import UserError
 
 COMMANDS = {
     "init": "Make a project that runs and whose tests pass.",
@@ -57,10 +58,12 @@ def main() -> None:
         code = stepline.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        code = 2
+        code = UserError.exit_code
     except (KeyboardInterrupt, click.Abort):
         code = EXIT_INTERRUPTED
-    except SteplineError as error:
+    except Interrupted as interruption:
+        code = interruption.exit_code
+    except Exception as error:
         from stepline.cli.report import report_error
 
         code = report_error(error)

@@ -7,18 +7,35 @@ import click
 from stepline.errors import SteplineError, UserError
 
 
-def report_error(error: SteplineError) -> int:
-    """Print an error with its place and hint, and return the exit code."""
+def report_error(error: Exception) -> int:
+    """Print an error with its place and hint, and return the exit code.
+
+    What is not one of Stepline's own errors is a fault of Stepline, and is shown whole.
+    """
+    if not isinstance(error, SteplineError):
+        return _report_fault(error)
     problems = error.problems if isinstance(error, UserError) else ()
-    if problems:
-        for problem in problems:
-            line = f"{problem.where}: {problem.severity}: {problem.message} [{problem.code}]"
-            click.echo(line, err=True)
-            if problem.hint:
-                click.echo(f"  hint: {problem.hint}", err=True)
-        return error.exit_code
-    where = f"{error.where}: " if error.where else ""
-    click.echo(f"{where}error: {error.what}", err=True)
-    if error.hint:
-        click.echo(f"  hint: {error.hint}", err=True)
+    for problem in problems:
+        line = f"{problem.where}: {problem.severity}: {problem.message} [{problem.code}]"
+        _print(line, problem.hint)
+    if not problems:
+        where = f"{error.where}: " if error.where else ""
+        _print(f"{where}error: {error.what}", error.hint)
     return error.exit_code
+
+
+def _report_fault(error: Exception) -> int:
+    import traceback
+
+    click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    _print(
+        f"error: Stepline itself failed: {type(error).__name__}: {error}",
+        "this should not happen; please report it with the lines above",
+    )
+    return SteplineError.exit_code
+
+
+def _print(line: str, hint: str) -> None:
+    click.echo(line, err=True)
+    if hint:
+        click.echo(f"  hint: {hint}", err=True)

@@ -73,6 +73,12 @@ class TaskReference:
     def __str__(self) -> str:
         return f"{self.namespace}/{self.slug}:{self.version}"
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether `version` is one version, not a range."""
+        numbers = self.version.removeprefix("v").partition("-")[0].split(".")
+        return len(numbers) == 3 and all(number.isdecimal() for number in numbers)
+
 
 @frozen
 class StepOptions:

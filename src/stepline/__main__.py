@@ -1,0 +1,8 @@
+"""``python -m stepline``."""
+
+from __future__ import annotations
+
+from stepline.cli import main
+
+if __name__ == "__main__":
+    main()
