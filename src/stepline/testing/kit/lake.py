@@ -1,0 +1,47 @@
+"""A test's files, as a run of a protocol wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from stepline.model.file import FileRecord
+from stepline.ports.files import FileCatalog, FileStore
+from stepline.testing.kit.files import Files
+
+
+class KitLake:
+    """The port ``LocalLake`` over the files of a test; nothing is exported.
+
+    Args:
+        files: The files.
+    """
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    @property
+    def catalog(self) -> FileCatalog:
+        """All visible files."""
+        return self._files.catalog
+
+    @property
+    def store(self) -> FileStore:
+        """The bytes of the files."""
+        return self._files.store
+
+    def add_input(self, path: Path) -> FileRecord:
+        """Take a file of the project in."""
+        return self._files.record(self._files.find(path))
+
+    def add_folder(self, folder: Path) -> None:
+        """Take all files of a folder in."""
+        for path in sorted(entry for entry in folder.rglob("*") if entry.is_file()):
+            self._files.find(path)
+
+    def check_results(self, out: Path, *, beside: Iterable[str], read: Iterable[Path]) -> None:
+        """Results are not exported, so any folder will do."""
+
+    def export(self, out: Path, *, workflow_id: str, beside: Mapping[str, Path]) -> int:
+        """Results stay in memory."""
+        return 0

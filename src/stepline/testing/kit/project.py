@@ -1,0 +1,166 @@
+"""The project that a test belongs to: its task scripts, protocols and files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cached_property
+from pathlib import Path
+
+from stepline import settings
+from stepline.app.load import load_manifest, load_task_script
+from stepline.app.task_scripts import CONFIG_FILE, LocalScript, find_scripts
+from stepline.errors import ArtifactNotFound, ConfigError, Location
+from stepline.expressions.suggest import nearest_hint
+from stepline.settings import Settings
+
+SCRIPTS = "task-scripts"
+PROTOCOLS = "protocols"
+IDS = "ids"
+
+
+class Project:
+    """Finds what a test names.
+
+    Args:
+        test_folder: Folder of the test's file.
+    """
+
+    def __init__(self, test_folder: Path) -> None:
+        self._test_folder = test_folder
+
+    @cached_property
+    def root(self) -> Path:
+        """The nearest folder, from the test's upwards, with ``task-scripts`` or ``protocols``.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        for folder in (self._test_folder, *self._test_folder.parents):
+            if (folder / SCRIPTS).is_dir() or (folder / PROTOCOLS).is_dir():
+                return folder
+        raise ConfigError(
+            f"no folder from here upwards has {SCRIPTS} or {PROTOCOLS} in it",
+            where=Location(str(self._test_folder)),
+            hint="keep tests in a project as `stepline init` makes it",
+        )
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of the project's ``stepline.toml``."""
+        file = self.root / settings.FILE_NAME
+        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        return settings.read_settings(text, path=str(file), environ=os.environ)
+
+    @property
+    def ids_folder(self) -> Path | None:
+        """The project's folder of IDS and schemas, if it has one."""
+        try:
+            folder = self.root / IDS
+        except ConfigError:
+            return None
+        return folder if folder.is_dir() else None
+
+    @property
+    def cache_dir(self) -> Path:
+        """Folder for what may be kept between runs."""
+        return settings.cache_dir(os.environ)
+
+    @property
+    def default_runtime(self) -> str:
+        """Python, ``3.N``, for task scripts that name none."""
+        own = f"{sys.version_info.major}.{sys.version_info.minor}"
+        return self.settings.default_runtime.removeprefix("python") or own
+
+    def file(self, path: str | Path) -> Path:
+        """Return a file by its path from the project's root, or from the test's folder.
+
+        Raises:
+            ConfigError: There is no such file.
+        """
+        folders = [self._test_folder]
+        try:
+            folders.insert(0, self.root)
+        except ConfigError:
+            pass  # a test without a project has files too
+        for folder in folders:
+            if (folder / path).is_file():
+                return folder / path
+        looked = " and ".join(str(folder) for folder in folders)
+        raise ConfigError(f"there is no file '{path}' in {looked}")
+
+    def script(self, name: str | Path | None, function: str | None = None) -> LocalScript:
+        """Return a task script.
+
+        Args:
+            name: Its folder, from the project's root or from ``task-scripts``; None means
+                the only one, or the only one that exposes the function.
+            function: Slug of a function that it must expose.
+
+        Raises:
+            ArtifactNotFound: There is none, or it is open which is meant.
+            ConfigError: Its config.json is not valid.
+        """
+        scripts = self._scripts(self._folder(SCRIPTS, name, holds=CONFIG_FILE))
+        able = [script for script in scripts if function is None or script.script.find(function)]
+        if len(able) == 1:
+            return able[0]
+        if able:
+            names = ", ".join(repr(script.folder.name) for script in able)
+            what = f"exposes '{function}'" if function else "could be meant"
+            raise ArtifactNotFound(
+                f"more than one task script {what}", hint=f"add task_script=, one of: {names}"
+            )
+        known = [each.slug for script in scripts for each in script.script.functions]
+        raise ArtifactNotFound(
+            f"no task script here exposes '{function}'", hint=nearest_hint(str(function), known)
+        )
+
+    def protocol(self, name: str | Path | None) -> Path:
+        """Return a protocol's file or folder, or the folder of the only protocol.
+
+        Raises:
+            ArtifactNotFound: There is none, or it is open which is meant.
+        """
+        if name is not None and (self.root / name).is_file():
+            return self.root / name
+        folder = self._folder(PROTOCOLS, name, holds="protocol.yml")
+        if name is not None:
+            return folder
+        found = [entry for entry in sorted(folder.iterdir()) if entry.is_dir()]
+        if len(found) == 1:
+            return found[0]
+        names = ", ".join(repr(entry.name) for entry in found) or "none"
+        raise ArtifactNotFound(f"it is open which protocol is meant; there are: {names}")
+
+    def _folder(self, kind: str, name: str | Path | None, *, holds: str) -> Path:
+        """Return the folder of all, or the one that is named."""
+        home = self.root / kind
+        if name is None:
+            if home.is_dir():
+                return home
+            raise ArtifactNotFound(f"the project has no folder {kind}", where=_at(self.root))
+        for folder in (self.root / name, home / name):
+            if folder.is_dir():
+                return folder
+        known = [entry.parent.name for entry in sorted(home.glob(f"*/{holds}"))]
+        raise ArtifactNotFound(
+            f"{kind} has no folder '{name}'",
+            where=_at(self.root),
+            hint=nearest_hint(str(name), known),
+        )
+
+    def _scripts(self, folder: Path) -> list[LocalScript]:
+        scripts, problems = find_scripts(
+            folder,
+            load_script=lambda home: load_task_script(home, self.cache_dir),
+            load_manifest=lambda path: load_manifest(path, self.cache_dir),
+        )
+        errors = [problem for problem in problems if problem.severity == "error"]
+        if errors and not scripts:
+            raise ConfigError(errors[0].message, where=errors[0].where, problems=errors)
+        return scripts
+
+
+def _at(path: Path) -> Location:
+    return Location(str(path))
