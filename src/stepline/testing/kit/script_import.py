@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-import stepline_sdk
+from stepline_sdk.worker import modules
 
-_COMPAT = os.path.join(os.path.dirname(stepline_sdk.__file__), "compat")
+_COMPAT = os.path.join(os.path.dirname(os.path.dirname(modules.__file__)), "compat")
 
 
 @contextmanager
