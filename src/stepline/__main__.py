@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepline.cli import main
+from stepline.launch import main
 
 if __name__ == "__main__":
     main()

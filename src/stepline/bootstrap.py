@@ -107,7 +107,9 @@ class Plugins:
     def schema_source(self, folder: Path) -> SchemaSource:
         """Return the schemas of a folder."""
         self.load("files.local")
-        source: SchemaSource | None = self.manager.hook.stepline_schema_source(name="local", folder=folder)
+        source: SchemaSource | None = self.manager.hook.stepline_schema_source(
+            name="local", folder=folder
+        )
         return self._provided(source, "files.local", "stepline_schema_source")
 
     def secret_backend(self, name: str) -> SecretBackend:
@@ -156,7 +158,8 @@ def _import_target(target: str) -> object:
 
 def _cached_entries(cache_dir: Path) -> list[PluginEntry]:
     """Return the entry points, scanning only after an import folder has changed."""
-    stamp = [[path, _changed(path)] for path in sys.path]
+    # The current folder, which `python -m` puts first, changes with every result in it.
+    stamp = [[path, _changed(path)] for path in sys.path if path != os.getcwd()]
     file = cache_dir / "plugins.json"
     try:
         cached = json.loads(file.read_text())

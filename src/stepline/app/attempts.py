@@ -9,6 +9,7 @@ from typing import Any
 
 from stepline.app.attempt_files import AttemptFiles
 from stepline.app.attempt_scope import AttemptScope
+from stepline.app.folders import remove_folder
 from stepline.app.masking import Masker, StreamMasker
 from stepline.app.task_context import TaskContextService
 from stepline.errors import SteplineError
@@ -119,7 +120,7 @@ def run_attempt(plan: AttemptPlan, platform: Platform, *, log: LogSink) -> Attem
         outcome, written = _settle(outcome, files)
     finally:
         files.discard()
-        _remove(scratch)
+        remove_folder(scratch)
     return AttemptRecord(
         outcome=_masked(outcome, platform.masker),
         reads=platform.masker.value(scope.reads.entries),
@@ -177,15 +178,6 @@ def _masked(outcome: TaskOutcome, masker: Masker) -> TaskOutcome:
         message=masker.text(outcome.message),
         traceback=masker.text(outcome.traceback),
     )
-
-
-def _remove(scratch: str) -> None:
-    try:
-        os.rmdir(scratch)
-    except OSError:
-        import shutil
-
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 @dataclass

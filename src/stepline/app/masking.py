@@ -7,12 +7,10 @@ by line where it has several lines.
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 from stepline.errors import SettingsError
 
@@ -118,6 +116,8 @@ def secret_forms(value: str) -> set[str]:
 
 
 def _encodings(text: str) -> Iterator[str]:
+    from urllib.parse import quote, quote_plus
+
     yield text
     yield json.dumps(text)[1:-1]
     yield json.dumps(text, ensure_ascii=False)[1:-1]
@@ -131,6 +131,8 @@ def _encodings(text: str) -> Iterator[str]:
 
 def _base64_forms(data: bytes) -> Iterator[str]:
     """Give the part of the base64 text that does not depend on what stands around."""
+    import base64
+
     for offset in range(3):
         whole = base64.b64encode(b"\0" * offset + data).decode()
         first = -(-offset * 8 // 6)

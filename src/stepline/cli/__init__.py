@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 
 import click
@@ -48,8 +47,8 @@ def stepline() -> None:
     """Run versioned task scripts, wired together by protocols, on files."""
 
 
-def main() -> None:
-    """Run the command line and exit with its code.
+def main() -> int:
+    """Run the command line and return its exit code.
 
     0: success; 1: the workflow failed; 2: the user's input is wrong; 3: the platform
     failed; 128 and a signal's number: ended by that signal.
@@ -67,4 +66,4 @@ def main() -> None:
         from stepline.cli.report import report_error
 
         code = report_error(error)
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0

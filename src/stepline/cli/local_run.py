@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any, TextIO
 import click
 
 from stepline import settings
+from stepline.app.folders import remove_folder
 from stepline.app.run_local import RunPorts, RunResult
 from stepline.app.run_plan import Machine
 from stepline.app.workflow_record import FILE_NAME as RECORD_NAME
@@ -187,7 +187,7 @@ class LocalRun:
                     yield _Logged(progress, names, file)
             finally:
                 progress.close()
-                shutil.rmtree(self.work, ignore_errors=True)
+                remove_folder(self.work)
 
     def finish(self, result: RunResult, progress: Progress) -> int:
         """Write results and record, tell observers, print the end; return the exit code."""

@@ -53,7 +53,8 @@ class LocalLake(Protocol):
         Args:
             out: The folder; earlier results in it are replaced.
             workflow_id: The workflow that made the files.
-            beside: Further files by their name in the folder; they are moved there.
+            beside: Further files by their name in the folder; they are moved there,
+                from the same file system.
 
         Returns:
             How many files tasks had made.

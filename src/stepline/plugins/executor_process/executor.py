@@ -12,6 +12,7 @@ from pathlib import Path
 from stepline.errors import PlatformError
 from stepline.model.task import Isolation, TaskOutcome, TaskRequest
 from stepline.plugins.executor_process.environment import Environment, Environments
+from stepline.plugins.executor_process.head_start import start_worker
 from stepline.plugins.executor_process.worker_process import LoadingFailed, WorkerProcess
 from stepline.ports.executor import ExecutorOptions, ScriptVersion, TaskServices
 
@@ -149,12 +150,12 @@ class ProcessExecutor:
             self._count += 1
             number = self._count
         os.makedirs(self._root, mode=0o700, exist_ok=True)
-        worker = WorkerProcess(
+        worker = start_worker(
             python=environment.python,
             code=environment.code,
             root=os.path.join(self._root, str(number)),
             modules=self._modules(version),
-            task_env=self._options.task_env,
+            task_env=dict(self._options.task_env),
             memory=self._memory,
         )
         with self._changed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -65,7 +64,7 @@ class RunLake:
         with results_folder(str(out), others=list(beside)) as folder:
             export(made, folder, store=self.store, notes=self._changed_inputs())
             for name, path in beside.items():
-                shutil.move(path, os.path.join(folder, name))
+                os.replace(path, os.path.join(folder, name))
         return len(made)
 
     def _changed_inputs(self) -> list[FileRecord]:

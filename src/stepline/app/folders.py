@@ -1,0 +1,24 @@
+"""Removal of folders."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+
+def remove_folder(path: str | os.PathLike[str]) -> None:
+    """Remove a folder with all that is in it, as far as that can be done.
+
+    The standard library's way imports three compression libraries, a tenth of a short
+    command's time.
+    """
+    for base, folders, names in os.walk(path, topdown=False):
+        for name in names:
+            with suppress(OSError):
+                os.unlink(os.path.join(base, name))
+        for name in folders:
+            entry = os.path.join(base, name)
+            with suppress(OSError):
+                (os.unlink if os.path.islink(entry) else os.rmdir)(entry)
+    with suppress(OSError):
+        os.rmdir(path)

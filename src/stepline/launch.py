@@ -1,0 +1,46 @@
+"""The command's entry point: starts what the command will need, then the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import Any, NoReturn
+
+_RUNNING = ("run", "call")
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code.
+
+    The process ends without the interpreter's own clean-up, which takes longer than many
+    a command and has nothing left to do.
+    """
+    words = sys.argv[1:]
+    early = _begin(words) if words and words[0] in _RUNNING else None
+    try:
+        from stepline.cli import main as run_command_line
+
+        code = run_command_line()
+    finally:
+        if early is not None:
+            early.end()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # the reader of a pipe may be gone
+            stream.flush()
+    os._exit(code)
+
+
+def _begin(words: list[str]) -> Any:
+    """Start what the same words needed last time; return the module that did."""
+    from importlib import import_module
+
+    from stepline.ports.head_start import read_hint
+    from stepline.settings import cache_dir
+
+    hint = read_hint(words, cache_dir=cache_dir(os.environ))
+    if hint is None:
+        return None
+    module = import_module(hint["module"])
+    module.begin(hint["what"])
+    return module

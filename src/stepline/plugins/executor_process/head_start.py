@@ -1,0 +1,46 @@
+"""The worker that a command needed last time, started before the command knows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from stepline.errors import PlatformError
+from stepline.plugins.executor_process.worker_process import WorkerProcess
+from stepline.ports.head_start import leave_hint
+
+_begun: tuple[Mapping[str, Any], WorkerProcess] | None = None
+
+
+def begin(what: Mapping[str, Any]) -> None:
+    """Start a worker from the arguments that `start_worker` once had."""
+    global _begun
+    temporary = os.environ.get("TMPDIR", "/tmp")
+    root = os.path.join(temporary, f"stepline-{os.getpid()}-{os.urandom(4).hex()}")
+    try:
+        worker = WorkerProcess(root=root, **{**what, "modules": tuple(what["modules"])})
+    except (OSError, PlatformError, TypeError, KeyError):
+        return
+    _begun = (what, worker)
+
+
+def end() -> None:
+    """End the worker if nobody took it."""
+    global _begun
+    if _begun is not None:
+        _begun[1].close()
+        _begun = None
+
+
+def start_worker(*, root: str, **arguments: Any) -> WorkerProcess:
+    """Return the worker with these arguments: the one begun early, or a new one."""
+    global _begun
+    what = {**arguments, "modules": list(arguments["modules"])}
+    if _begun is not None and _begun[0] == what and _begun[1].usable:
+        worker = _begun[1]
+        _begun = None
+        return worker
+    end()
+    leave_hint(__name__, what)
+    return WorkerProcess(root=root, **arguments)
