@@ -3,6 +3,8 @@
 Each value is looked for as it is and in the forms in which programs commonly print
 it: escaped for JSON or by ``repr``, URL-encoded, in base64 at any alignment, and line
 by line where it has several lines.
+
+What is looked for has at least six characters: shorter words occur everywhere.
 """
 
 from __future__ import annotations
@@ -17,39 +19,56 @@ from stepline.errors import SettingsError
 MASK = "***"
 SHORTEST_SECRET = 6
 
+# What encodeURIComponent leaves as it is, and Python's quote does not.
+_KEPT_BY_BROWSERS = "!'()*"
+
 
 def check_secret(name: str, value: str) -> None:
     """Refuse a value that cannot be masked without masking half of every log.
 
     Raises:
-        SettingsError: The value has under 6 characters.
+        SettingsError: The value has under 6 characters, or no line that has more; or it
+            is not Unicode text.
     """
-    if len(value) < SHORTEST_SECRET:
+    lines = value.splitlines()
+    longest = max((len(line.strip()) for line in lines), default=0)
+    if longest < SHORTEST_SECRET:
+        what = "the secret" if len(lines) < 2 else "the longest line of the secret"
         raise SettingsError(
-            f"the secret '{name}' has {len(value)} characters; "
+            f"{what} '{name}' has {longest} characters; "
             f"under {SHORTEST_SECRET} it could not be masked in logs",
             hint="use a longer value",
         )
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise SettingsError(
+            f"the secret '{name}' is not UTF-8 text, so it could not be masked in logs",
+            hint="use a value of text, such as its base64",
+        ) from None  # the cause holds the value
 
 
 class Masker:
     """Replaces the values of secrets, in every form, by ``***``."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
+        self._values: set[str] = set()
         self._forms: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
-        self.longest = 0
+        self._longest = 0
         self.add(values)
 
     def add(self, values: Iterable[str]) -> None:
         """Mask these values too, from now on."""
-        new = {form for value in values for form in secret_forms(value)} - self._forms
+        new = set(values) - self._values
         if not new:
             return
-        self._forms |= new
+        self._values |= new
+        self._forms.update(*map(secret_forms, new))
         longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
-        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
-        self.longest = len(longest_first[0])
+        if longest_first:
+            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+            self._longest = len(longest_first[0])
 
     def text(self, text: str) -> str:
         """Return a text without the values."""
@@ -67,24 +86,38 @@ class Masker:
             return {self.text(key): self.value(item) for key, item in value.items()}
         return value
 
-    def held_back(self, text: str) -> int:
-        """Return from where on a text must wait for what follows it.
+    def split(self, text: str) -> tuple[str, str]:
+        """Mask as much of a text as what follows it cannot change.
 
-        A value may begin at the end of one piece of text and go on in the next. What
-        this returns is the first place at which that is possible.
+        A value may begin at the end of one piece of text and go on in the next.
+
+        Returns:
+            The first part, masked, and the rest as it is.
         """
         if self._pattern is None:
-            return len(text)
-        start = max(0, len(text) - self.longest + 1)
-        for position in range(start, len(text)):
+            return text, ""
+        open_from = self._open_from(text)
+        shown: list[str] = []
+        done = 0
+        for match in self._pattern.finditer(text):
+            if match.start() >= open_from:
+                break
+            shown += (text[done : match.start()], MASK)
+            done = match.end()
+        border = max(done, open_from)
+        return "".join((*shown, text[done:border])), text[border:]
+
+    def _open_from(self, text: str) -> int:
+        """Return the first place where a form begins that the text may yet go on with."""
+        for position in range(max(0, len(text) - self._longest + 1), len(text)):
             tail = text[position:]
-            if any(form.startswith(tail) for form in self._forms):
+            if any(form.startswith(tail) and form != tail for form in self._forms):
                 return position
         return len(text)
 
 
 class StreamMasker:
-    """Masks a text that arrives in pieces, also where a value spans two of them."""
+    """Masks a text that arrives in pieces just as if it had come in one."""
 
     def __init__(self, masker: Masker) -> None:
         self._masker = masker
@@ -92,9 +125,7 @@ class StreamMasker:
 
     def feed(self, text: str) -> str:
         """Take the next piece; return what can be shown by now."""
-        self._rest = self._masker.text(self._rest + text)
-        border = self._masker.held_back(self._rest)
-        ready, self._rest = self._rest[:border], self._rest[border:]
+        ready, self._rest = self._masker.split(self._rest + text)
         return ready
 
     def end(self, text: str = "") -> str:
@@ -116,17 +147,23 @@ def secret_forms(value: str) -> set[str]:
 
 
 def _encodings(text: str) -> Iterator[str]:
-    from urllib.parse import quote, quote_plus
+    from urllib.parse import quote, quote_plus  # runs without secrets need not wait for it
 
     yield text
     yield json.dumps(text)[1:-1]
     yield json.dumps(text, ensure_ascii=False)[1:-1]
     yield json.dumps(text)[1:-1].replace("/", "\\/")
     yield repr(text)[1:-1]
-    for quoted in (quote(text, safe=""), quote(text), quote_plus(text)):
-        yield quoted
-        yield re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), quoted)
+    yield repr(text.encode())[2:-1]
+    for kept in ("", "/", _KEPT_BY_BROWSERS):
+        yield from _url_forms(quote(text, safe=kept))
+    yield from _url_forms(quote_plus(text))
     yield from _base64_forms(text.encode())
+
+
+def _url_forms(quoted: str) -> Iterator[str]:
+    yield quoted
+    yield re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), quoted)
 
 
 def _base64_forms(data: bytes) -> Iterator[str]:
