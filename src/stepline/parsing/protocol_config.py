@@ -25,7 +25,7 @@ from stepline.parsing.nodes import Mapping, Node, Scalar, Sequence
 from stepline.parsing.protocol_steps import literal_text, warn_literal
 from stepline.parsing.schema_types import schema_type
 
-_KEYS = ("label", "type", "description", "required", "default", "schema", "component")
+KEYS = ("label", "type", "description", "required", "default", "schema", "component")
 _TYPES = tuple(kind.value for kind in ConfigType)
 _VALUE_TYPES: dict[ConfigType, Type] = {
     ConfigType.STRING: STRING,
@@ -67,7 +67,7 @@ class _Item:
         self.checker = checker
         self.key = key
         self.source = join("config", key)
-        self.node = checker.mapping(node, self.source, known=_KEYS, required=("label", "type"))
+        self.node = checker.mapping(node, self.source, known=KEYS, required=("label", "type"))
         self.entries = self.node.entries if self.node else {}
         self.schema: dict[str, Json] | None = None
 

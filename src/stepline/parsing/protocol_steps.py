@@ -25,7 +25,7 @@ from stepline.parsing.checker import (
 from stepline.parsing.nodes import Mapping, Node, Scalar
 from stepline.parsing.versions import Version, VersionRange
 
-_KEYS = ("id", "description", "if", "continueOnError", "task", "input", "options")
+KEYS = ("id", "description", "if", "continueOnError", "task", "input", "options")
 _TASK_KEYS = ("namespace", "slug", "version", "function")
 _MISSPELT_TIMEOUT = "timeontInSec"
 _OPTIONS = ("memoryInMB", "timeoutInSec", "runInLambda", "customWindowsAMI")
@@ -72,7 +72,7 @@ def check_steps(checker: Checker, node: Node | None) -> list[StepDraft]:
 def _step(checker: Checker, item: Node, index: int) -> StepDraft:
     numbered = join("steps", index)
     draft = StepDraft(index, numbered)
-    node = checker.mapping(item, numbered, known=_KEYS, required=("task",))
+    node = checker.mapping(item, numbered, known=KEYS, required=("task",))
     if node is None:
         return draft
     entries = node.entries

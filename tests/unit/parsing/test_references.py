@@ -1,0 +1,88 @@
+"""Protocols against the task scripts beside them."""
+
+import pytest
+
+from stepline.model.task_script import Function, Manifest, TaskScript
+from stepline.parsing import LocalTaskScript, check_references, parse_protocol
+
+SCRIPT = TaskScript((Function("decorate", "main.decorate"), Function("push-data", "main.push")))
+
+
+def local(version=None, *, slug="push", namespace="private-me", script=SCRIPT):
+    manifest = version and Manifest("task-script", namespace, slug, version)
+    return LocalTaskScript("push", script, manifest or None)
+
+
+def protocol(slug="push", version="v1.0.0", function="push-data", *, broken=""):
+    text = (
+        "protocolSchema: v3\n"
+        "steps:\n"
+        "  - id: a\n"
+        "    task:\n"
+        "      namespace: private-me\n"
+        f"      slug: {slug}\n"
+        f"      version: {version}\n"
+        f"      function: {function}\n"
+        f"{broken}"
+    )
+    return parse_protocol(text, path="p.yml")
+
+
+def test_check_references_that_fit_give_no_problem():
+    assert check_references(protocol(), [local("v1.0.0"), local("v2.0.0")]) == []
+
+
+def test_check_references_unknown_function_names_all_and_the_nearest():
+    (problem,) = check_references(protocol(function="push_data"), [local("v1.0.0")])
+    assert (problem.code, problem.severity) == ("unknown-function", "error")
+    assert str(problem.where) == "p.yml:8:17"
+    assert problem.source == "steps.a.task.function"
+    assert "`push` does not expose a function `push_data`" in problem.message
+    assert problem.hint == "did you mean 'push-data'? it exposes 'decorate', 'push-data'"
+
+
+def test_check_references_of_a_broken_protocol_still_finds_unknown_functions():
+    parsed = protocol(function="nope", broken="    if: 1\n")
+    assert parsed.value is None
+    assert [p.code for p in check_references(parsed, [local("v1.0.0")])] == ["unknown-function"]
+
+
+def test_check_references_unknown_task_script_warns_with_the_nearest():
+    (problem,) = check_references(protocol(slug="psh"), [local("v1.0.0")])
+    assert (problem.code, problem.severity) == ("no-task-script", "warning")
+    assert problem.hint == "did you mean 'push'?"
+    assert str(problem.where) == "p.yml:6:13"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "here", "words"),
+    [
+        ("v1.0.0", local("v1.1.0"), "its version is v1.1.0, not v1.0.0"),
+        ("^2", local("v1.1.0"), "its version is v1.1.0, not ^2"),
+        ("v1.0.0", local("v1.0.0", namespace="common"), "its namespace is common"),
+    ],
+    ids=["version", "range", "namespace"],
+)
+def test_check_references_other_identity_warns(wanted, here, words):
+    (problem,) = check_references(protocol(version=wanted), [here])
+    assert (problem.code, problem.severity) == ("other-version", "warning")
+    assert words in problem.message
+
+
+@pytest.mark.parametrize("version", ["v1.0.0", "^1", "1.0.0", "'*'"])
+def test_check_references_version_that_matches_is_quiet(version):
+    assert check_references(protocol(version=version), [local("v1.0.0")]) == []
+
+
+def test_check_references_range_takes_the_highest_version_here():
+    old = local("v1.0.0", script=TaskScript((Function("old", "main.f"),)))
+    new = local("v1.10.0", script=SCRIPT)
+    assert check_references(protocol(version="^1"), [old, new]) == []
+
+
+def test_check_references_folder_without_manifest_is_known_by_name():
+    assert check_references(protocol(version="v9.9.9"), [local()]) == []
+
+
+def test_check_references_broken_task_script_is_not_judged():
+    assert check_references(protocol(function="x"), [local("v1.0.0", script=None)]) == []
