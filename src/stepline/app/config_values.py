@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 
 from stepline.errors import ConfigError, Location, Problem
@@ -10,6 +9,7 @@ from stepline.model.protocol import ConfigItem, ConfigType, Protocol
 from stepline.model.values import Json
 
 _JSON_TYPES: dict[ConfigType, type] = {ConfigType.OBJECT: dict, ConfigType.ARRAY: list}
+_SHOWN_TEXT = 60
 
 
 def parse_values(texts: Mapping[str, str], protocol: Protocol, *, path: str) -> dict[str, Json]:
@@ -41,8 +41,8 @@ def parse_values(texts: Mapping[str, str], protocol: Protocol, *, path: str) -> 
         else:
             try:
                 values[key] = _typed(text, item)
-            except ValueError:
-                problems.append(_wrong_type(text, item, path))
+            except ValueError as error:
+                problems.append(_wrong_type(text, item, path=path, reason=str(error)))
     _raise_if(problems)
     return values
 
@@ -83,9 +83,19 @@ def check_values(
 
 
 def _typed(text: str, item: ConfigItem) -> Json:
+    """Return the value that a text stands for.
+
+    Raises:
+        ValueError: It is not of the item's type; says why where it is not even JSON.
+    """
     if item.type is ConfigType.STRING:
         return text
-    value: Json = json.loads(text)
+    from stepline.parsing.json_tree import parse_json
+
+    document = parse_json(text, path=item.key)
+    for problem in document.problems:
+        raise ValueError(f"at column {problem.where.column}: {problem.message}")
+    value = document.root.plain() if document.root else None
     if item.type is ConfigType.BOOLEAN and isinstance(value, bool):
         return value
     if item.type is ConfigType.NUMBER and _is_number(value):
@@ -100,14 +110,17 @@ def _is_number(value: Json) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _wrong_type(text: str, item: ConfigItem, path: str) -> Problem:
+def _wrong_type(text: str, item: ConfigItem, *, path: str, reason: str) -> Problem:
     examples = {
         ConfigType.NUMBER: "a number, such as 3.5",
         ConfigType.BOOLEAN: "true or false",
         ConfigType.OBJECT: 'a JSON object, such as {"a": 1}',
         ConfigType.ARRAY: "a JSON array, such as [1, 2]",
     }
-    message = f"config '{item.key}' ({item.label}) must be of type {item.type.value}, not {text!r}"
+    given = text if len(text) <= _SHOWN_TEXT else f"{text[:_SHOWN_TEXT]}…"
+    message = f"config '{item.key}' ({item.label}) must be of type {item.type.value}, not {given!r}"
+    if reason and item.type in _JSON_TYPES:
+        message = f"{message}; {reason}"
     return _problem("wrong-type", message, path, hint=f"give {examples[item.type]}")
 
 
