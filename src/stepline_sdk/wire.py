@@ -8,11 +8,11 @@ a text of JSON within the frame, which only its reader takes apart (`spill`).
 Platform to worker:
 
 ======== ==============================================================
-load     ``code`` (folder of the script), ``modules`` (to import now),
-         ``memory`` (how it is limited: None for the strongest way, or
-         ``watch``)
-task     ``id, token, target, function, data, limits, isolation, scratch``;
-         ``data`` holds ``input`` and ``context``
+load     ``code`` (folder of the script), ``isolation``, ``modules`` (to
+         import ahead of tasks), ``memory`` (how it is limited: None for
+         the strongest way, or ``watch``)
+task     ``token, target, function, data, limits, scratch``; ``data`` holds
+         ``input`` and ``context``
 answer   ``token, n`` and ``value`` or ``error`` ({"type", "message"})
 cancel   ``token``
 stop     nothing more follows; the worker ends
@@ -21,24 +21,22 @@ stop     nothing more follows; the worker ends
 Worker to platform, all but ``ready`` with the ``token`` of the attempt:
 
 ======== ==============================================================
-ready    ``pid, python``: loading is over
+ready    ``pid, python, cgroup``: the worker has started
 started  ``at``: user code begins, seconds since the epoch
 log      ``lines``: list of [seconds, "out" or "err", text, ended]
 call     ``n, method, params``: a call of the task's Context
 outcome  ``kind`` and the other fields of an outcome
 ======== ==============================================================
-
-Until ``ready`` the platform sends nothing after ``load``.
 """
 
 from __future__ import annotations
 
+import _thread
 import json
 import os
 import socket
 import stat
 import struct
-import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +48,8 @@ MAX_FRAME_BYTES = 64 * 1024 * 1024
 SPILL_BYTES = 64 * 1024
 
 _LENGTH = struct.Struct(">I")
-_CHUNK = 256 * 1024
+_TO_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+_CHUNK = 64 * 1024
 
 
 class WireError(Exception):
@@ -64,7 +63,7 @@ def encode(frame: Frame) -> bytes:
         WireError: The frame is over `MAX_FRAME_BYTES`.
         ValueError, TypeError, RecursionError: The frame is not strict JSON.
     """
-    body = json.dumps(frame, allow_nan=False, separators=(",", ":")).encode("ascii")
+    body = _TO_JSON(frame).encode("ascii")
     if len(body) > MAX_FRAME_BYTES:
         raise WireError("a frame of %d bytes is over the limit" % len(body))
     return _LENGTH.pack(len(body)) + body
@@ -79,7 +78,7 @@ class Connection:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._buffer = bytearray()
-        self._sending = threading.Lock()
+        self._sending = _thread.allocate_lock()
 
     def fileno(self) -> int:
         """Return the descriptor, for `select` and its kin."""
@@ -91,7 +90,14 @@ class Connection:
         Raises:
             OSError: The other end is gone.
         """
-        data = encode(frame)
+        self.send_encoded(encode(frame))
+
+    def send_encoded(self, data: bytes) -> None:
+        """Send a frame that is encoded already, waiting until all of it is out.
+
+        Raises:
+            OSError: The other end is gone.
+        """
         with self._sending:
             self._socket.sendall(data)
 
@@ -187,7 +193,7 @@ def spill(value: object, folder: str, name: str) -> dict[str, str]:
         ValueError, TypeError, RecursionError: The value is not strict JSON.
         OSError: The file cannot be written.
     """
-    text = json.dumps(value, allow_nan=False)
+    text = _TO_JSON(value)
     if len(text) <= SPILL_BYTES:
         return {"text": text}
     path = os.path.join(folder, name)

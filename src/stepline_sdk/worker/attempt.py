@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import select
+import socket
 import time
 
 from stepline_sdk import wire
@@ -14,8 +14,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from stepline_sdk.wire import Connection, Frame
     from stepline_sdk.worker.capture import Log
-    from stepline_sdk.worker.children import Child
+    from stepline_sdk.worker.folders import TaskFolders
     from stepline_sdk.worker.memory import MemoryLimit
+    from stepline_sdk.worker.templates import Template
 
 # What is not urgent waits this long for more of it: a short task costs the platform one wakeup.
 _HOLD_SECONDS = 0.005
@@ -35,29 +36,31 @@ class Attempt:
 
     Args:
         task: The ``task`` frame.
-        child: The process that runs it.
+        template: What the task's process comes from.
         platform: Connection to the platform.
         memory: The memory limit, begun for this task.
-        wakeup: Descriptor that becomes readable when a child ends.
         log: Where the task's output goes.
+
+    Attributes:
+        pid: The task's process; 0 where it has none, or none of its own.
     """
 
     def __init__(
         self,
         task: Frame,
-        child: Child,
+        template: Template,
         *,
         platform: Connection,
         memory: MemoryLimit,
-        wakeup: int,
         log: Log,
     ) -> None:
+        self.pid = 0
+        self._task = task
         self._token = task["token"]
         self._limits = task["limits"]
-        self._child = child
+        self._template = template
         self._platform = platform
         self._memory = memory
-        self._wakeup = wakeup
         self._log = log
         self._result: Frame | None = None
         self._status: int | None = None
@@ -66,46 +69,46 @@ class Attempt:
         self._started = time.monotonic()
         timeout = self._limits.get("timeout_s")
         self._deadline = None if timeout is None else self._started + timeout
-        self._streams = child.streams(log)
+        link, self._their_link = socket.socketpair()
+        self._link = wire.Connection(link)
+        self._streams = template.streams(log)
         self._lines = Lines()
         self._lines.listen(platform.fileno(), self._on_platform)
-        self._lines.listen(child.connection.fileno(), self._on_child)
-        self._lines.listen(wakeup, self._on_wakeup)
+        self._lines.listen(self._link.fileno(), self._on_link)
+        self._lines.listen(template.control, self._on_note)
         for stream in self._streams:
             self._lines.listen(stream.fd, stream.read)
         self._to_platform = self._lines.outbox(platform)
-        self._to_child = self._lines.outbox(child.connection)
+        self._to_task = self._lines.outbox(self._link)
         self._held_since: float | None = None
         self._backlogged = False
 
-    @property
-    def child_ended(self) -> bool:
-        """Whether the process is gone."""
-        return self._status is not None
+    def watch(self, folders: TaskFolders) -> bool:
+        """Have the task begin, and wait for the end of it and of all that it started.
 
-    def watch(self, *, keep_child: bool) -> None:
-        """Wait for the end of the task and of all that it started.
-
-        Args:
-            keep_child: The process is to serve more tasks: its result ends the task.
+        Returns:
+            Whether it began; if not, its template has ended.
 
         Raises:
             PlatformGone: Nobody waits for the outcome; the task may still run.
         """
-        while self._status is None and not (keep_child and self._result):
+        self._to_task.put({"type": "run", "task": self._task, "folders": folders.paths})
+        self._to_task.flush()
+        began = self._template.hand_over(self._their_link)
+        self._their_link.close()
+        while not self._over():
             self._lines.wait(self._wait_ms())
             self._put_log()
             self._flush_when_due()
             self._mind_backlog()
             self._enforce_limits()
-        if self._status is None:
-            processes.sweep_orphans(self._child.pid)
-        else:
-            processes.sweep()
+        self._end_rest()
         self._read_result()
         for stream in self._streams:
             stream.drain()
         self._lines.pause(self._task_fds())
+        self._link.close()
+        return began and (self.pid != 0 or self._template.runs_tasks or self._forced is not None)
 
     def report(self) -> None:
         """Send the outcome, and wait until all of it is out.
@@ -173,55 +176,63 @@ class Attempt:
     # The task's side.
 
     def _task_fds(self) -> list[int]:
-        return [self._child.connection.fileno(), *(stream.fd for stream in self._streams)]
+        fds = [stream.fd for stream in self._streams]
+        return [self._link.fileno(), self._template.control, *fds]
 
-    def _on_child(self) -> bool:
+    def _on_link(self) -> bool:
         try:
-            frames, alive = self._child.connection.receive_available()
+            frames, alive = self._link.receive_available()
             for frame in frames:
-                self._on_child_frame(frame)
+                self._on_task_frame(frame)
         except (wire.WireError, OSError, KeyError, TypeError, ValueError) as error:
             # Only a task that writes to the worker's socket itself gets here.
             self._end(endings.failed("raised", "the worker cannot read its task: %s" % error))
             return False
         return alive
 
-    def _on_child_frame(self, frame: Frame) -> None:
+    def _on_task_frame(self, frame: Frame) -> None:
         kind = frame["type"]
         if kind == "result":
             if self._result is None:
                 self._result = endings.by_result(frame)
         elif kind == "started":
-            self._put({"type": kind, "at": float(frame["at"])})
+            self._put({"type": kind, "at": time.time()})
         elif kind == "call":
             self._put({name: frame[name] for name in ("type", "n", "method", "params")})
             self._flush()
 
     def _answer(self, frame: Frame) -> None:
-        self._to_child.put(frame)
-        self._to_child.flush()
+        self._to_task.put(frame)
+        self._to_task.flush()
 
-    def _on_wakeup(self) -> bool:
-        os.read(self._wakeup, 512)
-        self._reap()
-        return True
+    def _on_note(self) -> bool:
+        """Take what the template tells of the task's process, or that it is gone itself."""
+        notes, alive = self._template.notes()
+        for note in notes:
+            self.pid, self._status, self._peak_kib = note.pid, note.status, note.peak_kib
+        if not alive and self._status is None:
+            self._status = self._template.end()
+        return alive
 
-    def _reap(self) -> None:
-        """Wait for every process that has ended: the task's own, and orphans of it."""
-        while self._status is None:
-            pid, status, usage = os.wait4(-1, os.WNOHANG)
-            if pid == self._child.pid:
-                self._status = status
-                self._peak_kib = usage.ru_maxrss
-            elif not pid:
-                return
+    def _over(self) -> bool:
+        return self._status is not None or bool(self._template.runs_tasks and self._result)
+
+    def _end_rest(self) -> None:
+        if self._template.ended:
+            processes.sweep()
+        else:
+            processes.sweep_orphans(self._template.pid)
+
+    @property
+    def _process(self) -> int:
+        return self.pid or self._template.pid
 
     def _read_result(self) -> None:
         """Read what the process sent and nobody took before it ended."""
         poll = select.poll()
-        poll.register(self._child.connection.fileno(), select.POLLIN)
+        poll.register(self._link.fileno(), select.POLLIN)
         while self._result is None and poll.poll(0):
-            if not self._on_child():
+            if not self._on_link():
                 return
 
     # The end.
@@ -242,13 +253,13 @@ class Attempt:
             return
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self._end(endings.timed_out(self._limits))
-        elif self._memory.watch_seconds is not None and self._memory.exceeded(self._child.pid):
+        elif self._memory.watch_seconds is not None and self._memory.exceeded(self._process):
             self._end(endings.out_of_memory(self._limits))
 
     def _end(self, outcome: Frame) -> None:
         """End the task by force, unless it has its result already."""
         self._forced = self._forced or self._result or outcome
-        processes.kill_tree(self._child.pid)
+        processes.kill_tree(self._process)
 
     def _outcome(self) -> Frame:
         outcome = dict(self._forced or self._natural_outcome())
@@ -260,6 +271,6 @@ class Attempt:
         result = self._result or {}
         if result.get("kind") == "returned":
             return result
-        if result.get("kind") == "out-of-memory" or self._memory.exceeded(self._child.pid):
+        if result.get("kind") == "out-of-memory" or self._memory.exceeded(self._process):
             return endings.out_of_memory(self._limits, result)
         return self._result or endings.by_status(self._status or 0)

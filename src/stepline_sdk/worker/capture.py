@@ -66,7 +66,13 @@ class Log:
 
 
 class Stream:
-    """The reading end of one output stream of a task."""
+    """The reading end of one output stream of a task.
+
+    Args:
+        fd: Descriptor that does not block.
+        name: ``out`` or ``err``.
+        log: Where lines go.
+    """
 
     def __init__(self, fd: int, name: str, log: Log) -> None:
         self.fd = fd
@@ -88,7 +94,6 @@ class Stream:
 
     def drain(self) -> None:
         """Read all that is there without waiting for more; nobody reads after this."""
-        os.set_blocking(self.fd, False)
         for _ in range(0, _DRAINED_BYTES, CHUNK_BYTES):
             try:
                 data = os.read(self.fd, CHUNK_BYTES)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
-import threading
-import time
 
 from stepline_sdk import wire
 from stepline_sdk.errors import CallError
@@ -20,15 +19,21 @@ if TYPE_CHECKING:
     from stepline_sdk.context import Context
     from stepline_sdk.wire import Frame
 
+_STARTED = wire.encode({"type": "started"})
+
 
 class Channel:
     """The task's line to the platform, for its Context."""
 
     def __init__(self, connection: wire.Connection) -> None:
         self._connection = connection
-        self._one_at_a_time = threading.Lock()
-        self._pid = os.getpid()
+        self._one_at_a_time = _thread.allocate_lock()
+        self._pid = 0
         self._number = 0
+
+    def open(self) -> None:
+        """Make this the process that calls may come from."""
+        self._pid = os.getpid()
 
     def call(self, method: str, params: dict[str, Any]) -> Any:
         """Have the platform do something, and return its answer.
@@ -53,40 +58,98 @@ class Channel:
         return answer.get("value")
 
 
-def run(task: Frame, connection: wire.Connection, folders: TaskFolders) -> int | None:
-    """Run one task in this process, and send its result.
+class Call:
+    """A task's call of its function, made ready.
 
-    Returns:
-        None after a result was sent; otherwise the exit code that the task asked
-        for, with which the process must end.
+    A worker does this before it forks the task's process, because that is quicker: what
+    is written after a fork has to be copied. Nothing of the task script runs before
+    `perform`.
+
+    Args:
+        task: The ``task`` frame.
+        connection: Line to the worker.
+        folders: The task's folders; the calling process enters them.
     """
-    folders.enter()
-    _forget_parent_state()
-    try:
-        result = _call_function(task, connection)
-    except SystemExit as exit_request:
-        return _exit_code(exit_request)
-    finally:
-        flush()
-    connection.send(dict(result, type="result"))
-    return None
+
+    def __init__(self, task: Frame, connection: wire.Connection, *, folders: TaskFolders) -> None:
+        self._task = task
+        self._connection = connection
+        self._channel = Channel(connection)
+        self._input: Any = None
+        self._context: Context | None = None
+        folders.enter()
+        try:
+            _forget_earlier_state()
+            if "text" in task["data"]:
+                self._unpack()
+        except Exception:
+            self._context = None  # tried again, and reported, in the task's own process
+
+    @classmethod
+    def receive(cls, connection: wire.Connection) -> Call | None:
+        """Return the call that the worker asks for; None when it has gone away."""
+        frame = connection.receive()
+        if frame is None:
+            return None
+        return cls(frame["task"], connection, folders=TaskFolders.existing(frame["folders"]))
+
+    def perform(self) -> int | None:
+        """Call the function in the task's own process, and send its result.
+
+        Returns:
+            None after a result was sent; otherwise the exit code that the task asked
+            for, with which the process must end.
+        """
+        self._channel.open()
+        try:
+            result = self._result()
+        except SystemExit as exit_request:
+            return _exit_code(exit_request)
+        finally:
+            flush()
+        self._connection.send(dict(result, type="result"))
+        return None
+
+    def _result(self) -> Frame:
+        try:
+            function = modules.load(self._task["target"])
+        except SystemExit:
+            raise
+        except BaseException as error:
+            return failures.failure("import-failed", error)
+        try:
+            if self._context is None:
+                self._unpack()
+            self._connection.send_encoded(_STARTED)
+            output = function(self._input or {}, self._context)
+        except SystemExit:
+            raise
+        except BaseException as error:
+            return failures.failure("raised", error)
+        return _returned({} if output is None else output, self._task["scratch"])
+
+    def _unpack(self) -> None:
+        from stepline_sdk.context import Context
+
+        data = wire.unspill(self._task["data"], self._task["scratch"])
+        self._input = data["input"]
+        self._context = Context(
+            data["context"],
+            channel=self._channel,
+            scratch_dir=self._task["scratch"],
+            tmp_dir=os.environ["TMPDIR"],
+            function=self._task["function"],
+        )
 
 
 def serve(connection: wire.Connection) -> None:
-    """Run the tasks that arrive on the connection, each as in a process of its own.
-
-    Used by a new interpreter per task, and by a warm one that is used again.
-    """
+    """Run the one task that arrives on the connection, in an interpreter of its own."""
     modules.extend_import_path()
     line_buffer()
-    while True:
-        frame = connection.receive()
-        if frame is None:
-            return
-        folders = TaskFolders.existing(frame["folders"])
-        code = run(frame["task"], connection, folders)
-        if code is not None or frame["last"]:
-            os._exit(code or 0)
+    sys.dont_write_bytecode = True
+    call = Call.receive(connection)
+    if call is not None:
+        os._exit(call.perform() or 0)
 
 
 def import_ahead() -> None:
@@ -102,9 +165,7 @@ def line_buffer() -> None:
 
 def reset_signals() -> None:
     """Undo what the worker set for itself."""
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -118,44 +179,14 @@ def flush() -> None:
     processes.flush_stdio()
 
 
-def _call_function(task: Frame, connection: wire.Connection) -> Frame:
-    try:
-        function = modules.load(task["target"])
-    except SystemExit:
-        raise
-    except BaseException as error:
-        return failures.failure("import-failed", error)
-    try:
-        data = wire.unspill(task["data"], task["scratch"])
-        context = _context(task, data["context"], connection)
-        connection.send({"type": "started", "at": time.time()})
-        output = function(data["input"] or {}, context)
-    except SystemExit:
-        raise
-    except BaseException as error:
-        return failures.failure("raised", error)
-    return _returned({} if output is None else output, task["scratch"])
-
-
-def _context(task: Frame, values: dict[str, Any], connection: wire.Connection) -> Context:
-    from stepline_sdk.context import Context
-
-    return Context(
-        values,
-        channel=Channel(connection),
-        scratch_dir=task["scratch"],
-        tmp_dir=os.environ["TMPDIR"],
-        function=task["function"],
-    )
-
-
 def _returned(value: object, scratch: str) -> Frame:
     try:
-        return {"kind": "returned", "output": wire.spill(value, scratch, "output.json")}
+        output = wire.spill(value, scratch, "output.json")
     except (MemoryError, OSError) as error:
         return failures.failure("raised", error)
     except Exception as error:  # also from the value's own code
         return failures.not_json(value, error)
+    return {"kind": "returned", "output": output}
 
 
 def _exit_code(exit_request: SystemExit) -> int:
@@ -168,12 +199,11 @@ def _exit_code(exit_request: SystemExit) -> int:
     return 1
 
 
-def _forget_parent_state() -> None:
-    """Make this process independent of what the worker loaded before it forked."""
+def _forget_earlier_state() -> None:
+    """Have the next task begin as if it were the first with the modules that are loaded."""
     loaded: Any = sys.modules
-    if "random" in loaded:
-        loaded["random"].seed()
-    if "numpy.random" in loaded:
-        loaded["numpy.random"].seed()
+    for name in ("random", "numpy.random"):
+        if name in loaded:
+            loaded[name].seed()
     if "tempfile" in loaded:
         loaded["tempfile"].tempdir = None

@@ -35,7 +35,8 @@ def not_json(value: object, error: BaseException) -> Frame:
     except Exception:  # the value's own code, or too deep a nesting
         where = "output: %s" % error
     message = "the function returned what is not JSON: %s" % where
-    return {"kind": "raised", "message": _shorten(message, LONGEST_MESSAGE), "traceback": ""}
+    message = _shorten(message, LONGEST_MESSAGE)
+    return {"kind": "raised", "message": message, "traceback": ""}
 
 
 def _first_odd(value: object, path: str, seen: dict[int, object]) -> str | None:

@@ -214,12 +214,10 @@ class WatchedMemory:
     def _share(self, pid: int) -> int:
         try:
             with open("/proc/%d/smaps_rollup" % pid) as file:
-                for line in file:
-                    if line.startswith("Pss:"):
-                        return int(line.split()[1]) * 1024
+                shares = [line.split()[1] for line in file if line.startswith("Pss:")]
         except OSError:
-            pass  # an older kernel, or the process has ended
-        return self._resident(pid)
+            shares = []  # an older kernel, or the process has ended
+        return int(shares[0]) * 1024 if shares else self._resident(pid)
 
 
 def _number(fd: int, name: bytes) -> int:

@@ -6,14 +6,13 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from stepline.errors import PlatformError
 from stepline.model.task import Isolation, TaskOutcome, TaskRequest
 from stepline.plugins.executor_process.environment import Environment, Environments
 from stepline.plugins.executor_process.head_start import start_worker
-from stepline.plugins.executor_process.worker_process import LoadingFailed, WorkerProcess
+from stepline.plugins.executor_process.worker_process import WorkerProcess
 from stepline.ports.executor import ExecutorOptions, ScriptVersion, TaskServices
 
 _CLOSE_SECONDS = 15.0
@@ -53,7 +52,6 @@ class ProcessExecutor:
         self._ready: dict[_Key, Environment] = {}
         self._idle: dict[_Key, list[WorkerProcess]] = {}
         self._busy: set[WorkerProcess] = set()
-        self._not_ahead: set[_Key] = set()
         self._count = 0
         self._closed = False
 
@@ -73,14 +71,8 @@ class ProcessExecutor:
         function = version.script.find(request.function)
         if function is None:
             raise PlatformError(f"{version.name} does not expose '{request.function}'")
-        request = replace(request, isolation=self._options.isolation)
-        for _ in range(2):
-            try:
-                with self._worker(version) as worker:
-                    return worker.run(request, function, services=services, scratch=scratch)
-            except LoadingFailed as failure:
-                words = str(failure)
-        raise PlatformError(f"the worker of {version.name} does not start. {words}".strip())
+        with self._worker(version) as worker:
+            return worker.run(request, function, services=services, scratch=scratch)
 
     def cancel(self, task_id: str) -> None:
         """End a running attempt of a task."""
@@ -119,8 +111,6 @@ class ProcessExecutor:
             yield worker
         finally:
             with self._changed:
-                if not worker.loaded and not worker.usable:
-                    self._not_ahead.add(key)
                 keep = worker.usable and not self._closed
                 if keep:
                     self._idle.setdefault(key, []).append(worker)
@@ -150,26 +140,19 @@ class ProcessExecutor:
             self._count += 1
             number = self._count
         os.makedirs(self._root, mode=0o700, exist_ok=True)
+        modules = tuple(sorted({function.module for function in version.script.functions}))
         worker = start_worker(
             python=environment.python,
             code=environment.code,
             root=os.path.join(self._root, str(number)),
-            modules=self._modules(version),
+            isolation=self._options.isolation,
+            modules=modules if self._options.isolation is Isolation.FORK else (),
             task_env=dict(self._options.task_env),
             memory=self._memory,
         )
         with self._changed:
             self._busy.add(worker)
         return worker
-
-    def _modules(self, version: ScriptVersion) -> tuple[str, ...]:
-        """Return what the worker is to import ahead of its tasks.
-
-        Nothing where a worker did not survive that: each task then finds out by itself.
-        """
-        ahead = self._options.isolation is Isolation.FORK and _key(version) not in self._not_ahead
-        modules = {function.module for function in version.script.functions}
-        return tuple(sorted(modules)) if ahead else ()
 
 
 def _key(version: ScriptVersion) -> _Key:

@@ -28,7 +28,6 @@ def task_frame(request: TaskRequest, function: Function, *, scratch: str) -> dic
             "timeout_s": request.limits.timeout_s,
             "log_bytes": request.limits.log_bytes,
         },
-        "isolation": request.isolation.value,
         "scratch": scratch,
     }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stepline.errors import PlatformError
-from stepline.model.task import OutcomeKind, TaskOutcome, TaskRequest
+from stepline.model.task import Isolation, OutcomeKind, TaskOutcome, TaskRequest
 from stepline.model.task_script import Function
 from stepline.plugins.executor_process import frames
 from stepline.ports.executor import LogLine, TaskServices
@@ -21,10 +21,6 @@ from stepline_sdk import wire
 _GRACE_SECONDS = 10.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _START = os.path.join(os.path.dirname(wire.__file__), "worker", "start.py")
-
-
-class LoadingFailed(Exception):
-    """The worker ended while it loaded the task script; no task has begun."""
 
 
 class WorkerProcess:
@@ -36,7 +32,8 @@ class WorkerProcess:
         python: Interpreter of the task script's environment.
         code: Folder of the task script.
         root: Folder for the worker's temporary folders; made here, removed by `close`.
-        modules: Modules to import at once, so that a first task finds them loaded.
+        isolation: How its tasks are kept apart.
+        modules: Modules to import at once, so that tasks find them loaded.
         task_env: Variables that tasks get besides what the platform sets.
         memory: How memory is limited: None for the strongest way, or ``watch``.
 
@@ -50,6 +47,7 @@ class WorkerProcess:
         python: str,
         code: str,
         root: str,
+        isolation: Isolation,
         modules: tuple[str, ...],
         task_env: Mapping[str, str],
         memory: str | None = None,
@@ -57,13 +55,11 @@ class WorkerProcess:
         self._python = python
         self._root = root
         self._cgroup: str | None = None
+        self._ready = False
         self._lock = threading.Lock()
         self._task_id = ""
         self._token = ""
-        self._sent = False
-        self._cancelled = False
         self._stopped = False
-        self.loaded = False
         os.mkdir(root, 0o700)
         self._socket, there = socket.socketpair()
         self._connection = wire.Connection(self._socket)
@@ -71,8 +67,8 @@ class WorkerProcess:
             arguments = ["--root", root]
             environ = _environment(python, root, task_env)
             self.pid = self._spawn(arguments, environ, fd=there.fileno())
-        load = {"type": "load", "code": code, "modules": list(modules), "memory": memory}
-        self._send(load)
+        load = {"type": "load", "code": code, "isolation": isolation.value}
+        self._send({**load, "modules": list(modules), "memory": memory})
 
     def run(
         self,
@@ -85,14 +81,16 @@ class WorkerProcess:
         """Run one task and wait for its end.
 
         Raises:
-            LoadingFailed: The worker ended before the task began.
+            PlatformError: The worker does not start.
         """
-        with self._lock:
-            self._task_id, self._token = request.task_id, frames.token(request)
-            self._sent = self._cancelled = False
         try:
-            early = self._finish_loading(request.limits.timeout_s)
-            return early or self._run(request, function, services=services, scratch=scratch)
+            timeout = request.limits.timeout_s
+            self._socket.settimeout(None if timeout is None else timeout + _GRACE_SECONDS)
+            frame = frames.task_frame(request, function, scratch=scratch)
+            with self._lock:
+                self._task_id, self._token = request.task_id, frame["token"]
+                self._send(frame)
+            return self._outcome(services, scratch, timeout)
         except BaseException:
             self._kill()  # it may be in the middle of the task
             raise
@@ -103,13 +101,8 @@ class WorkerProcess:
     def cancel(self, task_id: str) -> None:
         """Ask for the end of a task, if it is the one that runs."""
         with self._lock:
-            if task_id != self._task_id:
-                return
-            self._cancelled = True
-            if self._sent:
+            if task_id == self._task_id:
                 self._send({"type": "cancel", "token": self._token})
-            elif not self.loaded and self.pid:
-                os.kill(self.pid, signal.SIGKILL)
 
     def stop(self) -> None:
         """Ask for the worker's end, also in the middle of a task."""
@@ -133,39 +126,10 @@ class WorkerProcess:
         """Whether the worker can take a task."""
         return not self._stopped and not self._wait(0)
 
-    def _finish_loading(self, timeout_s: float | None) -> TaskOutcome | None:
-        """Wait until the script is loaded; return the outcome where the task ends by that."""
-        if self.loaded:
-            return None
-        self._socket.settimeout(timeout_s)
-        try:
-            ready = self._connection.receive()
-        except TimeoutError:
-            message = f"the task ran longer than {timeout_s:g} s, all of it to import its modules"
-            self._kill()
-            return TaskOutcome(OutcomeKind.TIMED_OUT, message=message)
-        except (wire.WireError, OSError):
-            ready = None
-        if ready is None:
-            self._wait(_GRACE_SECONDS)
-            if self._cancelled or self._stopped:
-                return _cancelled()
-            raise LoadingFailed(self._last_words())
-        self._cgroup = ready["cgroup"]
-        self.loaded = True
-        return None
-
-    def _run(
-        self, request: TaskRequest, function: Function, *, services: TaskServices, scratch: str
+    def _outcome(
+        self, services: TaskServices, scratch: str, timeout_s: float | None
     ) -> TaskOutcome:
-        timeout = request.limits.timeout_s
-        self._socket.settimeout(None if timeout is None else timeout + _GRACE_SECONDS)
-        task = frames.task_frame(request, function, scratch=scratch)
-        with self._lock:
-            if self._cancelled:
-                return _cancelled()
-            self._send(task)
-            self._sent = True
+        """Serve the task until its outcome comes."""
         try:
             while (frame := self._next_frame()) is not None:
                 if frame["type"] == "outcome":
@@ -173,7 +137,7 @@ class WorkerProcess:
                 self._serve(frame, services)
         except TimeoutError:
             self._kill()
-            message = f"the task ran longer than {timeout:g} s, and its worker did not answer"
+            message = f"the task ran longer than {timeout_s:g} s, and its worker did not answer"
             return TaskOutcome(OutcomeKind.TIMED_OUT, message=message)
         return self._lost()
 
@@ -181,7 +145,9 @@ class WorkerProcess:
         """Return the next frame of this attempt, or None at the worker's end."""
         try:
             while (frame := self._connection.receive()) is not None:
-                if frame.get("token") == self._token:
+                if frame["type"] == "ready":
+                    self._ready, self._cgroup = True, frame["cgroup"]
+                elif frame.get("token") == self._token:
                     return frame
         except TimeoutError:
             raise
@@ -205,14 +171,17 @@ class WorkerProcess:
             pass  # the next frame that we wait for tells that the worker is gone
 
     def _lost(self) -> TaskOutcome:
-        self._wait(_GRACE_SECONDS)
+        if not self._wait(_GRACE_SECONDS):
+            self._kill()
         if self._stopped:
-            return _cancelled()
-        message = f"the worker ended in the middle of the task. {self._last_words()}".strip()
-        self._kill()
+            return TaskOutcome(OutcomeKind.CANCELLED, message="the task was cancelled")
+        if not self._ready:
+            raise PlatformError(f"the worker on {self._python} does not start. {self._words()}")
+        message = f"the worker ended in the middle of the task. {self._words()}".strip()
         return TaskOutcome(OutcomeKind.LOST, message=message)
 
-    def _last_words(self) -> str:
+    def _words(self) -> str:
+        """Return the last that the worker said."""
         log = Path(self._root, "worker.log")
         return log.read_text(errors="replace")[-2000:].strip() if log.exists() else ""
 
@@ -274,10 +243,6 @@ class WorkerProcess:
             )
         except OSError as error:
             raise PlatformError(f"{command[0]} cannot be started: {error.strerror}") from error
-
-
-def _cancelled() -> TaskOutcome:
-    return TaskOutcome(OutcomeKind.CANCELLED, message="the task was cancelled")
 
 
 def _remove_cgroup(folder: str) -> None:
