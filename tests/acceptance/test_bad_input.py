@@ -135,7 +135,7 @@ def test_unknown_task_script_is_refused_with_those_that_exist(ready):
     ready.protocol("p", [{"id": "a", "function": "ss/f"}])
     result = run(ready)
     assert result.returncode == 2
-    assert "private-demo/ss:v1.0.0" in result.stderr
+    assert "task script `ss`" in result.stderr
     assert "did you mean 's'?" in result.stderr
 
 

@@ -65,7 +65,7 @@ def test_3_09_unknown_function_is_refused_with_slugs_and_nearest(project):
     project.write("in.json", "{}")
     result = run(project)
     assert result.returncode == 2
-    assert "'push-dta'" in result.stderr
+    assert "`push-dta`" in result.stderr
     assert "did you mean 'push-data'?" in result.stderr
     assert not (project.folder / "results").exists()
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stepline.app.code_store import store_code
-from stepline.app.task_scripts import LocalScript, Match
+from stepline.errors import ConfigError, Location
 from stepline.frozen import frozen
 from stepline.model.protocol import TaskReference
+from stepline.parsing.references import LocalTaskScript
 from stepline.ports.executor import ScriptVersion
 
 
@@ -26,7 +27,7 @@ class PinnedScripts:
 
 
 def pin_scripts(
-    matches: Mapping[TaskReference, Match], *, default_runtime: str, cache_dir: Path
+    matches: Mapping[TaskReference, LocalTaskScript], *, default_runtime: str, cache_dir: Path
 ) -> PinnedScripts:
     """Copy each script by content, and settle which Python it runs on.
 
@@ -36,16 +37,17 @@ def pin_scripts(
         cache_dir: Folder of the copies.
 
     Raises:
-        ConfigError: A link in a script's folder leads out of it.
+        ConfigError: A script is not valid, or a link in its folder leads out of it.
         PlatformError: A folder cannot be read or copied.
     """
-    stored: dict[Path, tuple[str, Path]] = {}
+    stored: dict[str, tuple[str, Path]] = {}
     versions: dict[TaskReference, ScriptVersion] = {}
-    for task, match in matches.items():
-        local = match.local
-        if local.folder not in stored:
-            stored[local.folder] = store_code(local.folder, cache_dir)
-        digest, folder = stored[local.folder]
+    for task, local in matches.items():
+        if local.script is None:
+            raise ConfigError("the task script is not valid", where=Location(local.path))
+        if local.path not in stored:
+            stored[local.path] = store_code(Path(local.path), cache_dir)
+        digest, folder = stored[local.path]
         versions[task] = ScriptVersion(
             name=_name(task, local),
             digest=digest,
@@ -53,11 +55,11 @@ def pin_scripts(
             script=local.script,
             runtime=local.script.runtime or default_runtime,
         )
-    folders = {digest: str(folder) for folder, (digest, _) in stored.items()}
+    folders = {digest: path for path, (digest, _) in stored.items()}
     return PinnedScripts(versions, folders)
 
 
-def _name(task: TaskReference, local: LocalScript) -> str:
+def _name(task: TaskReference, local: LocalTaskScript) -> str:
     if local.manifest is None:
         return str(task)
     return f"{local.manifest.namespace}/{local.manifest.slug}:{local.manifest.version}"

@@ -14,7 +14,7 @@ from stepline.app.run_secrets import parse_source
 from stepline.app.task_scripts import find_scripts, match_steps
 from stepline.app.workflow_record import FILE_NAME as RECORD_NAME
 from stepline.app.workflow_record import read_record, restore_workflow
-from stepline.errors import ArtifactNotFound, ConfigError, Location, ProtocolError
+from stepline.errors import ConfigError, Location, ProtocolError
 from stepline.frozen import frozen
 from stepline.model.file import FileRecord
 from stepline.model.protocol import Protocol, TaskReference
@@ -140,23 +140,17 @@ def _pin(
         load_script=lambda home: load_task_script(home, machine.cache_dir),
         load_manifest=lambda path: load_manifest(path, machine.cache_dir),
     )
-    broken = [problem for problem in problems if problem.severity == "error"]
-    try:
-        matches, warnings = match_steps(parsed, scripts)
-    except ArtifactNotFound as error:
-        if broken:
-            what = f"task scripts in {folder} are not valid"
-            raise ConfigError(what, where=broken[0].where, problems=broken) from error
-        raise
+    matches, warnings = match_steps(parsed, scripts)
+    used = tuple(f"{script.path}/" for script in matches.values())
+    concerned = [problem for problem in problems if problem.where.path.startswith(used)]
+    if broken := [problem for problem in concerned if problem.severity == "error"]:
+        what = f"{len(broken)} errors in task scripts"
+        raise ConfigError(what, where=broken[0].where, problems=broken)
     pinned = pin_scripts(
         matches, default_runtime=machine.default_runtime, cache_dir=machine.cache_dir
     )
-    used = tuple(f"{home}/" for home in pinned.folders.values())
-    for text in warnings:
-        machine.warn(text)
-    for problem in problems:
-        if problem.severity == "warning" and problem.where.path.startswith(used):
-            machine.warn(f"{problem.where}: {problem.message}")
+    for problem in (*warnings, *concerned):
+        machine.warn(f"{problem.where}: {problem.message}")
     return pinned.versions, pinned.folders
 
 

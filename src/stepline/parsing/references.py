@@ -14,7 +14,6 @@ from stepline.frozen import frozen
 from stepline.model.protocol import Protocol, Step, TaskReference
 from stepline.model.task_script import Manifest, TaskScript
 from stepline.parsing.result import Parsed
-from stepline.parsing.versions import VersionRange, highest_match
 
 
 @frozen
@@ -40,20 +39,22 @@ class LocalTaskScript:
 
 
 def check_references(
-    protocol: Parsed[Protocol], scripts: Sequence[LocalTaskScript]
+    protocol: Parsed[Protocol], scripts: Sequence[LocalTaskScript], *, all_here: bool = False
 ) -> list[Problem]:
     """Check that steps name task scripts and functions that exist here.
 
     Args:
         protocol: The parsed protocol. Of one with errors, the sound steps are checked.
         scripts: The task scripts of the same project.
+        all_here: The protocol is to run with these task scripts and no others.
 
     Returns:
         Errors for functions that a task script does not expose; warnings for task
         scripts that are not here or here in another version, since they may be
-        published elsewhere.
+        published elsewhere. If all are to be here, a task script that is not, and a
+        version range that none is in, are errors too.
     """
-    check = _Check(protocol, scripts)
+    check = _Check(protocol, scripts, all_here=all_here)
     for step in protocol.value.steps if protocol.value else protocol.steps:
         check.step(step)
     return check.problems
@@ -68,7 +69,7 @@ def match_task_script(
         The best match or None, and words for the difference of namespace or version,
         empty if there is none. A folder without manifest is known by its name alone.
     """
-    named = [script for script in scripts if script.slug == task.slug]
+    named = [script for script in scripts if task.slug in (script.slug, script.folder)]
     for script in _by_version(named):
         if script.manifest is not None and not difference(task, script.manifest):
             return script, ""
@@ -83,10 +84,14 @@ def match_task_script(
 
 def difference(task: TaskReference, manifest: Manifest) -> str:
     """Return how a manifest's identity differs from what a task asks for, or nothing."""
+    if manifest.slug != task.slug:
+        return f"its manifest.json names it {manifest.slug}"
     if manifest.namespace != task.namespace:
         return f"here its namespace is {manifest.namespace}, not {task.namespace}"
     if manifest.version == task.version:
         return ""
+    from stepline.parsing.versions import VersionRange, highest_match
+
     wanted = VersionRange.parse(task.version)
     if wanted is not None and highest_match([manifest.version], wanted):
         return ""
@@ -94,9 +99,12 @@ def difference(task: TaskReference, manifest: Manifest) -> str:
 
 
 class _Check:
-    def __init__(self, protocol: Parsed[Protocol], scripts: Sequence[LocalTaskScript]) -> None:
+    def __init__(
+        self, protocol: Parsed[Protocol], scripts: Sequence[LocalTaskScript], *, all_here: bool
+    ) -> None:
         self.protocol = protocol
         self.scripts = scripts
+        self.all_here = all_here
         self.problems: list[Problem] = []
 
     def step(self, step: Step) -> None:
@@ -105,17 +113,22 @@ class _Check:
             self.missing(step)
             return
         if differs and script.manifest is not None:
-            field = "namespace" if "namespace" in differs else "version"
+            field = next((f for f in ("namespace", "version") if f in differs), "slug")
             what = f"task script `{step.task.slug}` is here, but {differs}"
-            self.add(step, field, code="other-version", what=what, hint="", severity="warning")
+            range_of_others = field == "version" and not step.task.is_exact
+            severity = "error" if self.all_here and range_of_others else "warning"
+            self.add(step, field, code="other-version", what=what, hint="", severity=severity)
         if script.script is not None and script.script.find(step.task.function) is None:
             self.unknown_function(step, script.script)
 
     def missing(self, step: Step) -> None:
         slugs = [script.slug for script in self.scripts]
         what = f"task script `{step.task.slug}` is not in this project"
-        hint = nearest_hint(step.task.slug, slugs)
-        self.add(step, "slug", code="no-task-script", what=what, hint=hint, severity="warning")
+        near = nearest_hint(step.task.slug, slugs)
+        known = f"there are {', '.join(repr(slug) for slug in slugs)}" if slugs else ""
+        hint = f"{near} {known}" if near.startswith("did") else known
+        severity = "error" if self.all_here else "warning"
+        self.add(step, "slug", code="no-task-script", what=what, hint=hint, severity=severity)
 
     def unknown_function(self, step: Step, script: TaskScript) -> None:
         slugs = [function.slug for function in script.functions]
@@ -145,6 +158,10 @@ class _Check:
 
 def _by_version(scripts: Sequence[LocalTaskScript]) -> list[LocalTaskScript]:
     """Return scripts with the highest version first, so that a range takes that one."""
+    if len(scripts) < 2:
+        return list(scripts)
+    from stepline.parsing.versions import VersionRange, highest_match
+
     versions = [script.manifest.version for script in scripts if script.manifest]
     everything = VersionRange.parse("*")
     highest = highest_match(versions, everything) if everything else None
