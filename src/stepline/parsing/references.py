@@ -112,6 +112,9 @@ class _Check:
         if script is None:
             self.missing(step)
             return
+        if differs and script.manifest is None and self.all_here:
+            what = f"task script `{step.task.slug}` is taken by its folder's name: {differs}"
+            self.add(step, "slug", code="no-manifest", what=what, hint="", severity="warning")
         if differs and script.manifest is not None:
             field = next((f for f in ("namespace", "version") if f in differs), "slug")
             what = f"task script `{step.task.slug}` is here, but {differs}"

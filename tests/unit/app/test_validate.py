@@ -253,7 +253,7 @@ def test_validate_paths_unknown_task_script_warns_with_the_nearest(project):
     project.write("protocols/p/protocol.yml", PROTOCOL.replace("slug: clean", "slug: claen"))
     (problem,) = project.problems()
     assert (problem.code, problem.severity) == ("no-task-script", "warning")
-    assert problem.hint == "did you mean 'clean'?"
+    assert problem.hint == "did you mean 'clean'? there are 'clean'"
 
 
 def test_validate_paths_protocol_without_project_is_not_linked(tmp_path):

@@ -50,7 +50,7 @@ def test_check_references_of_a_broken_protocol_still_finds_unknown_functions():
 def test_check_references_unknown_task_script_warns_with_the_nearest():
     (problem,) = check_references(protocol(slug="psh"), [local("v1.0.0")])
     assert (problem.code, problem.severity) == ("no-task-script", "warning")
-    assert problem.hint == "did you mean 'push'?"
+    assert problem.hint == "did you mean 'push'? there are 'push'"
     assert str(problem.where) == "p.yml:6:13"
 
 
@@ -86,3 +86,19 @@ def test_check_references_folder_without_manifest_is_known_by_name():
 
 def test_check_references_broken_task_script_is_not_judged():
     assert check_references(protocol(function="x"), [local("v1.0.0", script=None)]) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "here", "code", "severity"),
+    [
+        ("v1.0.0", [], "no-task-script", "error"),
+        ("^2.0.0", ["v1.0.0"], "other-version", "error"),
+        ("v2.0.0", ["v1.0.0"], "other-version", "warning"),
+        ("v2.0.0", [None], "no-manifest", "warning"),
+    ],
+    ids=["missing", "range without a match", "other version", "by folder name"],
+)
+def test_check_references_of_a_run_wants_all_to_be_here(version, here, code, severity):
+    scripts = [local(each) if each else local() for each in here]
+    (problem,) = check_references(protocol(version=version), scripts, all_here=True)
+    assert (problem.code, problem.severity) == (code, severity)
