@@ -107,7 +107,7 @@ class _FunctionCheck:
         except (ValueError, RecursionError, MemoryError):
             what = "the module is too deeply nested, or holds NUL characters"
             return [Problem("broken-module", what, Location(str(path)))]
-        return list(self.attribute(function, tree, where, path=path))
+        return list(self.attribute(function, tree, where=where, path=path))
 
     @property
     def minor(self) -> int:
@@ -139,7 +139,7 @@ class _FunctionCheck:
         return [Problem("broken-module", what, where)]
 
     def attribute(
-        self, function: Function, tree: ast.Module, where: Location, *, path: Path
+        self, function: Function, tree: ast.Module, *, where: Location, path: Path
     ) -> Iterator[Problem]:
         """Yield what is wrong with the callable itself."""
         defined = _defined_names(tree)

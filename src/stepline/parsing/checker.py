@@ -31,8 +31,8 @@ class Checker:
         self,
         code: str,
         message: str,
-        at: Node | Location,
         *,
+        at: Node | Location,
         hint: str = "",
         source: str = "",
         expression: str = "",
@@ -45,8 +45,8 @@ class Checker:
         self,
         code: str,
         message: str,
-        at: Node | Location,
         *,
+        at: Node | Location,
         hint: str = "",
         source: str = "",
         expression: str = "",
@@ -76,10 +76,10 @@ class Checker:
             return root
         if root is None or (isinstance(root, Scalar) and root.value is None):
             if not document.problems:
-                self.error("empty-file", "the file is empty", Location(document.path, 1, 1))
+                self.error("empty-file", "the file is empty", at=Location(document.path, 1, 1))
             return None
         what = f"the file must hold a mapping, not {kind_of(root)}"
-        self.error("not-a-mapping", what, root)
+        self.error("not-a-mapping", what, at=root)
         return None
 
     def mapping(
@@ -89,7 +89,7 @@ class Checker:
         if node is None:
             return None
         if not isinstance(node, Mapping):
-            self.wrong_type(node, source, "a mapping")
+            self.wrong_type(node, source, expected="a mapping")
             return None
         self.keys(node, source, known=known, required=required)
         return node
@@ -103,18 +103,18 @@ class Checker:
                 hint = "YAML 1.2 has no merge keys; write the keys out" if key == "<<" else ""
                 hint = hint or nearest_hint(key, known)
                 what = f"unknown key `{key}`" + (f" in `{source}`" if source else "")
-                self.error("unknown-key", what, node.keys[key], hint=hint, source=source)
+                self.error("unknown-key", what, at=node.keys[key], hint=hint, source=source)
         for key in required:
             if key not in node.entries:
                 what = f"the key `{key}` is missing" + (f" in `{source}`" if source else "")
-                self.error("missing-key", what, node, source=source)
+                self.error("missing-key", what, at=node, source=source)
 
     def items(self, node: Node | None, source: str) -> Iterator[tuple[str, Node]]:
         """Yield each item of a list with its path."""
         if node is None:
             return
         if not isinstance(node, Sequence):
-            self.wrong_type(node, source, "a list")
+            self.wrong_type(node, source, expected="a list")
             return
         for index, item in enumerate(node.items):
             yield join(source, index), item
@@ -125,7 +125,7 @@ class Checker:
             return None
         if isinstance(node, Scalar) and isinstance(node.value, str):
             return node.value
-        self.wrong_type(node, source, "text")
+        self.wrong_type(node, source, expected="text")
         return None
 
     def boolean(self, node: Node | None, source: str) -> bool | None:
@@ -134,7 +134,7 @@ class Checker:
             return None
         if isinstance(node, Scalar) and isinstance(node.value, bool):
             return node.value
-        self.wrong_type(node, source, "true or false")
+        self.wrong_type(node, source, expected="true or false")
         return None
 
     def number(self, node: Node | None, source: str) -> int | float | None:
@@ -143,7 +143,7 @@ class Checker:
             return None
         if is_number(node):
             return node.value  # type: ignore[attr-defined, no-any-return]  # is_number saw it
-        self.wrong_type(node, source, "a number")
+        self.wrong_type(node, source, expected="a number")
         return None
 
     def integer(self, node: Node | None, source: str, *, low: int, high: int) -> int | None:
@@ -153,7 +153,7 @@ class Checker:
             return None
         if value != int(value) or not low <= value <= high:
             what = f"`{source}` must be a whole number from {low} to {high}, not {value}"
-            self.error("out-of-range", what, node, source=source)
+            self.error("out-of-range", what, at=node, source=source)
             return None
         return int(value)
 
@@ -167,7 +167,7 @@ class Checker:
         if pattern.fullmatch(value):
             return value
         what = f"`{source}` cannot be {shorten(value)!r}"
-        self.error(code, what, node, hint=rule, source=source)
+        self.error(code, what, at=node, hint=rule, source=source)
         return None
 
     def choice(self, node: Node | None, source: str, *, among: Collection[str]) -> str | None:
@@ -176,23 +176,23 @@ class Checker:
         if value is None or node is None or value in among:
             return value
         what = f"`{source}` cannot be {shorten(value)!r}"
-        self.error("unknown-value", what, node, hint=nearest_hint(value, among), source=source)
+        self.error("unknown-value", what, at=node, hint=nearest_hint(value, among), source=source)
         return None
 
-    def identifier_key(self, node: Mapping, key: str, source: str) -> bool:
+    def identifier_key(self, node: Mapping, key: str, *, source: str) -> bool:
         """Tell whether a key is an identifier, and report it if not."""
         if IDENTIFIER.fullmatch(key):
             return True
         what = f"`{shorten(key)}` is not a valid name"
         at = node.keys[key]
-        self.error("invalid-identifier", what, at, hint=IDENTIFIER_RULE, source=source)
+        self.error("invalid-identifier", what, at=at, hint=IDENTIFIER_RULE, source=source)
         return False
 
     def labels(self, node: Node | None, source: str) -> None:
         """Check a list of ``{name, value}``; other keys in it have no effect."""
         for path, item in self.items(node, source):
             if not isinstance(item, Mapping):
-                self.wrong_type(item, path, "a mapping")
+                self.wrong_type(item, path, expected="a mapping")
                 continue
             self.keys(item, path, known=item.entries, required=("name", "value"))
             self.ignored(item, path, known=("name", "value"))
@@ -205,18 +205,18 @@ class Checker:
             if key not in known and not self.document.full:
                 what = f"`{join(source, key)}` has no effect"
                 hint = nearest_hint(key, known)
-                self.warning("unknown-key", what, node.keys[key], hint=hint, source=source)
+                self.warning("unknown-key", what, at=node.keys[key], hint=hint, source=source)
 
     def texts(self, node: Node | None, source: str) -> None:
         """Check a list of texts."""
         for path, item in self.items(node, source):
             self.text(item, path)
 
-    def wrong_type(self, node: Node, source: str, expected: str) -> None:
+    def wrong_type(self, node: Node, source: str, *, expected: str) -> None:
         """Report a value of a wrong type."""
         what = f"`{source}` must be {expected}, not {kind_of(node)}"
         hint = self._type_hint(node, expected)
-        self.error("wrong-type", what, node, hint=hint, source=source)
+        self.error("wrong-type", what, at=node, hint=hint, source=source)
 
     def _type_hint(self, node: Node, expected: str) -> str:
         if not isinstance(node, Scalar):

@@ -105,7 +105,7 @@ class _Reader:
             if parent.entries:
                 self.comma(closing)
             key = self.key()
-            self.put(parent, key, self.value())
+            self.put(parent, key, node=self.value())
         else:
             if parent.items:
                 self.comma(closing)
@@ -133,7 +133,7 @@ class _Reader:
         self.at += 1
         return key
 
-    def put(self, parent: Mapping, key: Scalar, node: Node) -> None:
+    def put(self, parent: Mapping, key: Scalar, *, node: Node) -> None:
         name = str(key.value)
         if name in parent.entries:
             message = f"the key `{name}` is given twice in one object"
@@ -159,7 +159,7 @@ class _Reader:
             return self.number(number)
         word = _WORD.match(self.text, self.at)
         if word and word.group() in _LITERALS:
-            return self.scalar(_LITERALS[word.group()], word.end(), Style.PLAIN)
+            return self.scalar(_LITERALS[word.group()], word.end(), style=Style.PLAIN)
         hint = _WORD_HINTS.get(word.group(), "") if word else self.quote_hint()
         raise self.fault("a value is expected here", hint=hint)
 
@@ -180,7 +180,7 @@ class _Reader:
         value = json.loads(found.group())
         if first_surrogate(value) >= 0:
             raise self.fault("half of a surrogate pair is not a character")
-        return self.scalar(value, found.end(), Style.DOUBLE)
+        return self.scalar(value, found.end(), style=Style.DOUBLE)
 
     def number(self, found: re.Match[str]) -> Scalar:
         try:
@@ -188,9 +188,9 @@ class _Reader:
             value = integer(found.group()) if whole else finite(float(found.group()))
         except NotJson as error:
             raise self.fault(str(error), code="not-json") from None
-        return self.scalar(value, found.end(), Style.PLAIN)
+        return self.scalar(value, found.end(), style=Style.PLAIN)
 
-    def scalar(self, value: bool | int | float | str | None, end: int, style: Style) -> Scalar:
+    def scalar(self, value: bool | int | float | str | None, end: int, *, style: Style) -> Scalar:
         line, column = self.place(self.at)
         node = Scalar(value, style, line=line, column=column, start=self.at, end=end)
         self.at = end

@@ -104,7 +104,7 @@ def _kind(checker: Checker, node: Node | None) -> str | None:
     if kind is not None and kind not in KINDS and node is not None:
         what = f"{shorten(kind)!r} is not a kind of artifact that is known here"
         hint = f"kinds are {', '.join(KINDS[:3])} and others"
-        checker.warning("unknown-kind", what, node, hint=hint, source="type")
+        checker.warning("unknown-kind", what, at=node, hint=hint, source="type")
     return kind
 
 
@@ -133,11 +133,11 @@ def _version(checker: Checker, node: Node | None) -> str | None:
     if meant is None or meant.exact is None:
         what = f"`version` cannot be {shown!r}"
         hint = "write vX.Y.Z, such as v1.0.0"
-        checker.error("invalid-version", what, node, hint=hint, source="version")
+        checker.error("invalid-version", what, at=node, hint=hint, source="version")
         return None
     what = f"the version {shown!r} is read as {meant.exact}"
     hint = f"write {meant.exact}"
-    checker.warning("version-form", what, node, hint=hint, source="version")
+    checker.warning("version-form", what, at=node, hint=hint, source="version")
     return str(meant.exact)
 
 
@@ -148,7 +148,7 @@ def _globs(checker: Checker, node: Node | None, key: str) -> None:
         checker.texts(node, key)
     else:
         what = f"`{key}` has no effect: it must be a list of patterns"
-        checker.warning("no-effect", what, node, source=key)
+        checker.warning("no-effect", what, at=node, source=key)
 
 
 def _positions(root: Mapping) -> dict[str, tuple[int, int]]:

@@ -105,10 +105,10 @@ def _is_v3(checker: Checker, root: Mapping) -> bool:
     if found == "v2":
         hint = "write it anew as protocolSchema: v3, in a file protocol.yml"
         what = "protocols of schema v2 can be kept, but not run"
-        checker.error("protocol-v2", what, node, hint=hint, source="protocolSchema")
+        checker.error("protocol-v2", what, at=node, hint=hint, source="protocolSchema")
         return False
     what = f"`protocolSchema` must be v3, not {found if isinstance(found, str) else kind_of(node)}"
-    checker.error("unknown-schema", what, node, hint="write protocolSchema: v3")
+    checker.error("unknown-schema", what, at=node, hint="write protocolSchema: v3")
     return True
 
 
@@ -143,23 +143,23 @@ def _exact_version(checker: Checker, node: Node | None) -> None:
         return
     what = f"`version` cannot be {text[:60]!r}"
     hint = "write vX.Y.Z, such as v1.0.0"
-    checker.error("invalid-version", what, node, hint=hint, source="version")
+    checker.error("invalid-version", what, at=node, hint=hint, source="version")
 
 
 def _constants(checker: Checker, node: Node | None) -> dict[str, Node]:
     if node is None:
         return {}
     if not isinstance(node, Mapping):
-        checker.wrong_type(node, "constants", "a mapping")
+        checker.wrong_type(node, "constants", expected="a mapping")
         return {}
     for key in node.entries:
-        checker.identifier_key(node, key, "constants")
+        checker.identifier_key(node, key, source="constants")
     return node.entries
 
 
 def _success_when(checker: Checker, root: Mapping) -> Node | None:
     node = root.entries.get("successWhen")
-    return node if condition(checker, node, "successWhen") else None
+    return node if condition(checker, node, source="successWhen") else None
 
 
 def _triggers(checker: Checker, node: Node | None) -> frozenset[TriggerType]:
@@ -172,7 +172,7 @@ def _triggers(checker: Checker, node: Node | None) -> frozenset[TriggerType]:
     nodes = kinds.items if isinstance(kinds, Sequence) else [kinds]
     if not nodes:
         hint = f"name {' or '.join(_TRIGGERS)}"
-        checker.error("wrong-type", f"`{source}` is empty", kinds, hint=hint, source=source)
+        checker.error("wrong-type", f"`{source}` is empty", at=kinds, hint=hint, source=source)
     found = [checker.choice(item, source, among=_TRIGGERS) for item in nodes]
     return frozenset(TriggerType(name) for name in found if name in _TRIGGERS) or default
 
@@ -182,7 +182,7 @@ def _inner(checker: Checker, node: Node | None, source: str, *, key: str) -> Nod
     if node is None:
         return None
     if not isinstance(node, Mapping):
-        checker.wrong_type(node, source, "a mapping")
+        checker.wrong_type(node, source, expected="a mapping")
         return None
     checker.ignored(node, source, known=(key,))
     return node.entries.get(key)

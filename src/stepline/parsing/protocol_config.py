@@ -51,11 +51,11 @@ def check_config_items(checker: Checker, node: Node | None) -> dict[str, Type]:
     if node is None:
         return {}
     if not isinstance(node, Mapping):
-        checker.wrong_type(node, "config", "a mapping")
+        checker.wrong_type(node, "config", expected="a mapping")
         return {}
     types = {}
     for key, item in node.entries.items():
-        checker.identifier_key(node, key, "config")
+        checker.identifier_key(node, key, source="config")
         types[key] = _Item(checker, key, item).check()
     return types
 
@@ -74,7 +74,7 @@ class _Item:
     def check(self) -> Type:
         """Check the item and return the type of its value."""
         for key in ("label", "description"):
-            literal_text(self.checker, self.entries.get(key), self.path(key))
+            literal_text(self.checker, self.entries.get(key), source=self.path(key))
         required = bool(self.checker.boolean(self.entries.get("required"), self.path("required")))
         name = self.checker.choice(self.entries.get("type"), self.path("type"), among=_TYPES)
         if name not in _TYPES:
@@ -97,7 +97,7 @@ class _Item:
             if key in self.entries:
                 what = f"a secret cannot have a {key}"
                 at = self.node.keys[key]
-                self.checker.error("secret-field", what, at, source=self.path(key))
+                self.checker.error("secret-field", what, at=at, source=self.path(key))
 
     def value_type(self, kind: ConfigType) -> Type:
         """Return the type of given values, by the item's schema if it has one."""
@@ -105,17 +105,17 @@ class _Item:
         if node is None or kind is ConfigType.SECRET:
             return _VALUE_TYPES[kind]
         if not isinstance(node, Mapping):
-            self.checker.wrong_type(node, self.path("schema"), "a mapping")
+            self.checker.wrong_type(node, self.path("schema"), expected="a mapping")
             return ANY
         declared = node.entries.get("type")
         if declared is not None and declared.plain() != kind.value:
             what = f"the schema's type must be {kind.value!r}, as the item's is"
             source = self.path("schema", "type")
-            self.checker.error("schema-type", what, declared, source=source)
+            self.checker.error("schema-type", what, at=declared, source=source)
             return ANY
         from stepline.parsing.schema_checks import check_schema
 
-        if not check_schema(self.checker, node, self.path("schema")):
+        if not check_schema(self.checker, node, source=self.path("schema")):
             return ANY
         plain = node.plain()
         assert isinstance(plain, dict)
@@ -130,47 +130,49 @@ class _Item:
         if required:
             what = f"the default of `{self.key}` is never used: a value is required"
             at = self.node.keys["default"]
-            self.checker.warning("unused-default", what, at, source=source)
+            self.checker.warning("unused-default", what, at=at, source=source)
         if isinstance(node, Scalar):
-            warn_literal(self.checker, node, source)
+            warn_literal(self.checker, node, source=source)
         if self.default_fits(node, value_type, kind=kind) and self.schema is not None:
             from stepline.parsing.schema_checks import check_default
 
-            check_default(self.checker, node, source, schema=self.schema)
+            check_default(self.checker, node, source=source, schema=self.schema)
 
     def default_fits(self, node: Node, value_type: Type, *, kind: ConfigType) -> bool:
         source = self.path("default")
         value = node.plain()
         if value is None:
             hint = "remove it: an item without value is null anyway"
-            self.checker.error("null-default", "null is no default", node, hint=hint, source=source)
+            self.checker.error(
+                "null-default", "null is no default", at=node, hint=hint, source=source
+            )
             return False
         if not value_type.accepts(type_of_value(value)):
             given = type_of_value(value).shown
             what = f"the default must be of type {value_type.shown}, not {given}"
             hint = boolean_hint(value) if value_type == BOOLEAN else ""
-            self.checker.error("default-type", what, node, hint=hint, source=source)
+            self.checker.error("default-type", what, at=node, hint=hint, source=source)
             return False
         expected = _NODES.get(kind, Node)
         if not isinstance(node, expected):
             what = f"the default of an item of type {kind.value} is {kind_of(node)}"
-            self.checker.warning("default-type", what, node, source=source)
+            self.checker.warning("default-type", what, at=node, source=source)
         return True
 
     def component(self, kind: ConfigType, accepted: Type) -> None:
         node = self.entries.get("component")
         if node is None or kind is ConfigType.SECRET:
             return
-        given = check_component(self.checker, node, self.path("component"))
+        given = check_component(self.checker, node, source=self.path("component"))
         if given is not None and not accepted.accepts(given):
             what = f"this control gives {given.shown}, but the item takes {accepted.shown}"
-            self.checker.error("component-type", what, node, source=self.path("component"))
+            self.checker.error("component-type", what, at=node, source=self.path("component"))
 
 
-def check_component(checker: Checker, node: Node, source: str) -> Type | None:
+def check_component(checker: Checker, node: Node, *, source: str) -> Type | None:
     """Check a control's structure and return the type of what it gives; None if unknown."""
     if not isinstance(node, Mapping):
-        checker.wrong_type(node, source, "a mapping")
+        checker.wrong_type(node, source, expected="a mapping")
         return None
     name = checker.choice(node.entries.get("type"), join(source, "type"), among=_COMPONENTS)
     if name not in _COMPONENTS:

@@ -65,7 +65,7 @@ def check_steps(checker: Checker, node: Node | None) -> list[StepDraft]:
             line = first.fields["id"].line
             hint = f"the first step with it stands in line {line}"
             at = draft.fields["id"]
-            checker.error("duplicate-step", what, at, hint=hint, source=draft.source)
+            checker.error("duplicate-step", what, at=at, hint=hint, source=draft.source)
     return drafts
 
 
@@ -87,10 +87,10 @@ def _step(checker: Checker, item: Node, index: int) -> StepDraft:
         draft.source = join("steps", draft.id)
         draft.fields["id"] = entries["id"]
     source = draft.source
-    literal_text(checker, entries.get("description"), join(source, "description"))
+    literal_text(checker, entries.get("description"), source=join(source, "description"))
     draft.task = _task(checker, entries.get("task"), join(source, "task"))
     for key in ("if", "continueOnError"):
-        if condition(checker, entries.get(key), join(source, key)):
+        if condition(checker, entries.get(key), source=join(source, key)):
             draft.fields[key] = entries[key]
     if "input" in entries:
         draft.fields["input"] = entries["input"]
@@ -98,27 +98,27 @@ def _step(checker: Checker, item: Node, index: int) -> StepDraft:
     return draft
 
 
-def condition(checker: Checker, node: Node | None, source: str) -> bool:
+def condition(checker: Checker, node: Node | None, *, source: str) -> bool:
     """Tell whether a node is a boolean or an expression; report it if it is neither."""
     if node is None:
         return False
     if is_expression_node(node) or (isinstance(node, Scalar) and isinstance(node.value, bool)):
         return True
-    checker.wrong_type(node, source, "true or false, or an expression")
+    checker.wrong_type(node, source, expected="true or false, or an expression")
     return False
 
 
-def literal_text(checker: Checker, node: Node | None, source: str) -> None:
+def literal_text(checker: Checker, node: Node | None, *, source: str) -> None:
     """Check a text that is never evaluated; warn if it looks otherwise."""
     if checker.text(node, source) is not None and node is not None:
-        warn_literal(checker, node, source)
+        warn_literal(checker, node, source=source)
 
 
-def warn_literal(checker: Checker, node: Node, source: str) -> None:
+def warn_literal(checker: Checker, node: Node, *, source: str) -> None:
     """Warn of text that looks like an expression where none is evaluated."""
     if is_expression_node(node):
         what = f"`{source}` is taken as it stands; expressions are not evaluated here"
-        checker.warning("literal-expression", what, node, source=source)
+        checker.warning("literal-expression", what, at=node, source=source)
 
 
 def _task(checker: Checker, item: Node | None, source: str) -> TaskReference | None:
@@ -128,7 +128,7 @@ def _task(checker: Checker, item: Node | None, source: str) -> TaskReference | N
     entries = node.entries
     for key in _TASK_KEYS:
         if key in entries:
-            warn_literal(checker, entries[key], join(source, key))
+            warn_literal(checker, entries[key], source=join(source, key))
     namespace = checker.pattern(
         entries.get("namespace"),
         join(source, "namespace"),
@@ -160,16 +160,16 @@ def _task_version(checker: Checker, node: Node | None, source: str) -> str | Non
     if wanted is None:
         hint = "write an exact version, such as v1.0.0"
         what = f"{shown!r} is not a version"
-        checker.error("invalid-version", what, node, hint=hint, source=source)
+        checker.error("invalid-version", what, at=node, hint=hint, source=source)
         return None
     if wanted.exact is not None:
         what = f"the version {shown!r} is read as {wanted.exact}"
         hint = f"write {wanted.exact}"
-        checker.warning("version-form", what, node, hint=hint, source=source)
+        checker.warning("version-form", what, at=node, hint=hint, source=source)
         return str(wanted.exact)
     what = f"{shown!r} is a range of versions: what runs may change"
     hint = "name one version, such as v1.0.0"
-    checker.warning("version-range", what, node, hint=hint, source=source)
+    checker.warning("version-range", what, at=node, hint=hint, source=source)
     return text
 
 
@@ -182,7 +182,7 @@ def _options(checker: Checker, draft: StepDraft, item: Node | None) -> None:
     for key, value in node.entries.items():
         name = _option_name(checker, node, key, source)
         check = _OPTION_CHECKS.get(name)
-        if check is not None and check(checker, value, join(source, key)):
+        if check is not None and check(checker, value, source=join(source, key)):
             draft.options[name] = value
 
 
@@ -192,31 +192,31 @@ def _option_name(checker: Checker, node: Mapping, key: str, source: str) -> str:
     if "timeoutInSec" in node.entries:
         what = "`timeontInSec` is a misspelling of `timeoutInSec`, which is given too"
         at = node.keys[key]
-        checker.error("duplicate-key", what, at, hint="remove it", source=source)
+        checker.error("duplicate-key", what, at=at, hint="remove it", source=source)
         return ""
     what = "`timeontInSec` is taken as `timeoutInSec`"
     at = node.keys[key]
     hint = "write `timeoutInSec`; other platforms refuse the misspelling"
-    checker.warning("misspelt-option", what, at, hint=hint, source=source)
+    checker.warning("misspelt-option", what, at=at, hint=hint, source=source)
     return "timeoutInSec"
 
 
-def _number_option(checker: Checker, node: Node, source: str) -> bool:
+def _number_option(checker: Checker, node: Node, *, source: str) -> bool:
     if is_number(node) or is_expression_node(node):
         return True
-    checker.wrong_type(node, source, "a number, or an expression")
+    checker.wrong_type(node, source, expected="a number, or an expression")
     return False
 
 
-def _text_option(checker: Checker, node: Node, source: str) -> bool:
+def _text_option(checker: Checker, node: Node, *, source: str) -> bool:
     value = checker.text(node, source)
     if value is not None and "$(" in value and not is_expression_node(node):
         what = f"`{source}` is taken as it stands"
-        checker.warning("literal-expression", what, node, hint=expression_hint(value))
+        checker.warning("literal-expression", what, at=node, hint=expression_hint(value))
     return value is not None
 
 
-_OPTION_CHECKS: dict[str, Callable[[Checker, Node, str], bool]] = {
+_OPTION_CHECKS: dict[str, Callable[..., bool]] = {
     "memoryInMB": _number_option,
     "timeoutInSec": _number_option,
     "runInLambda": condition,

@@ -151,10 +151,10 @@ class _ProtocolCheck:
         self.states = [_ANY_STATE] * len(self.states)
         roots = self.visible(None)
         if self.draft.success_when is not None:
-            found = self.condition(self.draft.success_when, "successWhen", roots)
+            found = self.condition(self.draft.success_when, "successWhen", roots=roots)
             self.constant_result(found, self.draft.success_when)
         if self.draft.on_failed is not None:
-            self.values(self.draft.on_failed, "onFailed", roots)
+            self.values(self.draft.on_failed, "onFailed", roots=roots)
 
     def visible(self, own: int | None) -> Roots:
         return self.roots.having(steps=Steps(self.states, self.ids, own=own))
@@ -168,9 +168,9 @@ class _ProtocolCheck:
         roots = self.roots.having(constants=typed)
         for name in self.constant_order(needs):
             source = join("constants", name)
-            found = self.typed_value(nodes[name], source, roots)
+            found = self.typed_value(nodes[name], source, roots=roots)
             typed.members[name] = found
-            self.constant_size(name, nodes[name], source)
+            self.constant_size(name, nodes[name], source=source)
         whole = Object({name: typed.members[name] for name in nodes})
         self.roots = self.roots.having(constants=whole)
 
@@ -198,16 +198,16 @@ class _ProtocolCheck:
                 hint = f"the cycle is {cycle}"
                 at = self.draft.constants[first]
                 source = join("constants", first)
-                self.checker.error("constant-cycle", what, at, hint=hint, source=source)
+                self.checker.error("constant-cycle", what, at=at, hint=hint, source=source)
                 if self.checker.document.full:
                     return list(needs)
                 needs = {**needs, **{key: [] for key in cycle.names}}
 
-    def constant_size(self, name: str, node: Node, source: str) -> None:
+    def constant_size(self, name: str, node: Node, *, source: str) -> None:
         self.sizes[name] = self.size(node)
         if self.sizes[name] > MAX_CONSTANT_NODES:
             what = f"constant `{name}` stands for more than {MAX_CONSTANT_NODES:,} values"
-            self.checker.error("too-large", what, node, source=source)
+            self.checker.error("too-large", what, at=node, source=source)
 
     def size(self, node: Node) -> int:
         """Return how many values a node stands for once its constants are written out."""
@@ -239,44 +239,44 @@ class _ProtocolCheck:
         fields, source = step.fields, step.source
         runs: Type = TRUE
         if "if" in fields:
-            runs = self.condition(fields["if"], join(source, "if"), roots)
+            runs = self.condition(fields["if"], join(source, "if"), roots=roots)
             if runs == FALSE:
                 what = "this is always false: the step never runs"
                 path = join(source, "if")
-                self.checker.warning("constant-condition", what, fields["if"], source=path)
+                self.checker.warning("constant-condition", what, at=fields["if"], source=path)
         if "input" in fields:
-            self.values(fields["input"], join(source, "input"), roots)
+            self.values(fields["input"], join(source, "input"), roots=roots)
         for name, node in step.options.items():
-            self.option(name, node, join(source, "options", name), roots)
+            self.option(name, node, source=join(source, "options", name), roots=roots)
         goes_on: Type = FALSE
         if "continueOnError" in fields:
             own = Steps([*self.states, _OWN_FAILED_STATE], self.ids)
             path = join(source, "continueOnError")
-            goes_on = self.condition(fields["continueOnError"], path, roots.having(steps=own))
+            goes_on = self.condition(fields["continueOnError"], path, roots=roots.having(steps=own))
         return state_type(runs, goes_on)
 
-    def option(self, name: str, node: Node, source: str, roots: Roots) -> None:
+    def option(self, name: str, node: Node, *, source: str, roots: Roots) -> None:
         if not is_expression_node(node):
             return
-        found = self.expression(node, source, roots)
+        found = self.expression(node, source, roots=roots)
         if found is not None and not _OPTION_TYPES[name].accepts(found):
             what = f"`{name}` must be a {_OPTION_TYPES[name]}, not {found.shown}"
             hint = _null_hint(found)
-            self.report("option-type", what, node, source=source, hint=hint)
+            self.report("option-type", what, node=node, source=source, hint=hint)
 
     # Values
 
-    def condition(self, node: Node, source: str, roots: Roots) -> Type:
+    def condition(self, node: Node, source: str, *, roots: Roots) -> Type:
         """Return the type of a condition, ``boolean`` where it is not right."""
         if not is_expression_node(node):
             return TRUE if node.plain() else FALSE
-        found = self.expression(node, source, roots)
+        found = self.expression(node, source, roots=roots)
         if found is None:
             return BOOLEAN
         if BOOLEAN.accepts(found):
             return found
         what = f"a condition must be a boolean, not {found.shown}"
-        self.report("not-boolean", what, node, source=source, hint=_null_hint(found))
+        self.report("not-boolean", what, node=node, source=source, hint=_null_hint(found))
         return BOOLEAN
 
     def constant_result(self, found: Type, node: Node) -> None:
@@ -284,69 +284,71 @@ class _ProtocolCheck:
             return
         outcome = "always succeeds" if found == TRUE else "never succeeds"
         what = f"this is always {found}: the workflow {outcome}"
-        self.checker.warning("constant-condition", what, node, source="successWhen")
+        self.checker.warning("constant-condition", what, at=node, source="successWhen")
 
-    def values(self, node: Node, source: str, roots: Roots) -> None:
+    def values(self, node: Node, source: str, *, roots: Roots) -> None:
         """Check every expression in a value."""
-        self.walk(node, source, roots)
+        self.walk(node, source, roots=roots)
         if self.may_grow and self.size(node) > MAX_VALUE_NODES:
             what = f"this stands for more than {MAX_VALUE_NODES:,} values"
-            self.checker.error("too-large", what, node, source=source)
+            self.checker.error("too-large", what, at=node, source=source)
 
-    def walk(self, node: Node, source: str, roots: Roots) -> None:
+    def walk(self, node: Node, source: str, *, roots: Roots) -> None:
         if isinstance(node, Sequence):
             for index, item in enumerate(node.items):
-                self.walk(item, f"{source}[{index}]", roots)
+                self.walk(item, f"{source}[{index}]", roots=roots)
         elif isinstance(node, Mapping):
             for key, item in node.entries.items():
-                self.walk(item, join(source, key), roots)
+                self.walk(item, join(source, key), roots=roots)
         elif is_expression_node(node):
-            self.expression(node, source, roots)
+            self.expression(node, source, roots=roots)
 
-    def typed_value(self, node: Node, source: str, roots: Roots) -> Type:
+    def typed_value(self, node: Node, source: str, *, roots: Roots) -> Type:
         """Check every expression in a value and return the value's type."""
         if isinstance(node, Sequence):
             items = enumerate(node.items)
-            return Array([self.typed_value(v, join(source, i), roots) for i, v in items])
+            return Array([self.typed_value(v, join(source, i), roots=roots) for i, v in items])
         if isinstance(node, Mapping):
             entries = node.entries.items()
-            return Object({k: self.typed_value(v, join(source, k), roots) for k, v in entries})
+            return Object(
+                {k: self.typed_value(v, join(source, k), roots=roots) for k, v in entries}
+            )
         if not is_expression_node(node):
             return type_of_value(node.plain())
-        found = self.expression(node, source, roots)
+        found = self.expression(node, source, roots=roots)
         return ANY if found is None else found
 
-    def expression(self, node: Scalar, source: str, roots: Roots) -> Type | None:
+    def expression(self, node: Scalar, source: str, *, roots: Roots) -> Type | None:
         """Return an expression's type; None, and a report, if it is not right."""
         text = str(node.value)
         try:
             tree = parse(text)
-            self.warn_of_indexes(tree, node, source)
+            self.warn_of_indexes(tree, node, source=source)
             return infer(tree, roots)
         except ExpressionError as error:
             where = self.checker.document.place_in(node, error.offset)
             self.checker.error(
                 error.code,
                 error.what,
-                where,
+                at=where,
                 hint=error.hint,
                 source=source,
                 expression=inner_text(text),
             )
             return None
 
-    def warn_of_indexes(self, tree: Tree, node: Scalar, source: str) -> None:
+    def warn_of_indexes(self, tree: Tree, node: Scalar, *, source: str) -> None:
         for reference in references(tree):
             key = reference.keys[0] if reference.keys else None
             if reference.root == "steps" and key and not isinstance(key.value, str):
                 what = f"`steps[{key.value}]` names another step once steps are added or moved"
                 where = self.checker.document.place_in(node, key.offset)
                 hint = "give the step an id and use it"
-                self.checker.warning("step-index", what, where, hint=hint, source=source)
+                self.checker.warning("step-index", what, at=where, hint=hint, source=source)
 
-    def report(self, code: str, what: str, node: Node, *, source: str, hint: str) -> None:
+    def report(self, code: str, what: str, *, node: Node, source: str, hint: str) -> None:
         expression = inner_text(str(node.plain()))
-        self.checker.error(code, what, node, hint=hint, source=source, expression=expression)
+        self.checker.error(code, what, at=node, hint=hint, source=source, expression=expression)
 
 
 def workflow_type(triggers: frozenset[TriggerType]) -> Object:

@@ -23,18 +23,18 @@ from stepline.parsing.nodes import Mapping, Node, Sequence
 _SHOWN = 10
 
 
-def check_schema(checker: Checker, node: Node, source: str) -> bool:
+def check_schema(checker: Checker, node: Node, *, source: str) -> bool:
     """Report what is wrong with a schema, and tell whether it is right."""
     validator = Draft202012Validator(Draft202012Validator.META_SCHEMA)
     faults = _faults(validator.iter_errors(node.plain()))
     for fault in faults:
         path = list(fault.absolute_path)
         what = f"this is not a valid JSON Schema: {fault.message[:200]}"
-        checker.error("invalid-schema", what, below(node, path), source=join(source, *path))
+        checker.error("invalid-schema", what, at=below(node, path), source=join(source, *path))
     return not faults
 
 
-def check_default(checker: Checker, node: Node, source: str, *, schema: dict[str, Json]) -> None:
+def check_default(checker: Checker, node: Node, *, source: str, schema: dict[str, Json]) -> None:
     """Report where a default does not follow its schema.
 
     A schema that cannot be applied (an unknown reference, a pattern in another dialect)
@@ -46,12 +46,12 @@ def check_default(checker: Checker, node: Node, source: str, *, schema: dict[str
         faults = _faults(validator.iter_errors(node.plain()))
     except (Unresolvable, UnknownType, RecursionError, re.error, ValueError, TypeError):
         what = "the schema cannot be applied to the default"
-        checker.warning("unusable-schema", what, node, source=source)
+        checker.warning("unusable-schema", what, at=node, source=source)
         return
     for fault in faults:
         path = list(fault.absolute_path)
         what = f"the default does not follow the schema: {fault.message[:200]}"
-        checker.error("default-schema", what, below(node, path), source=join(source, *path))
+        checker.error("default-schema", what, at=below(node, path), source=join(source, *path))
 
 
 def below(node: Node, path: list[str | int]) -> Node:

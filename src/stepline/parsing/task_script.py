@@ -78,21 +78,21 @@ def _runtime(checker: Checker, root: Mapping) -> str | None:
     if node is None:
         what = "no `runtime` is given: the reference platform takes Python 3.7"
         hint = 'add "runtime": "python3.11", or another of python3.7 … python3.13'
-        checker.warning("no-runtime", what, root, hint=hint, source="runtime")
+        checker.warning("no-runtime", what, at=root, hint=hint, source="runtime")
         return None
     text = checker.text(node, "runtime")
     if text is None or text in RUNTIMES:
         return text and text.removeprefix("python")
     what = f"there is no runtime {text[:60]!r}"
     hint = f"use one of {', '.join(RUNTIMES)}"
-    checker.error("unknown-runtime", what, node, hint=hint, source="runtime")
+    checker.error("unknown-runtime", what, at=node, hint=hint, source="runtime")
     return None
 
 
 def _functions(checker: Checker, node: Node | None) -> tuple[Function, ...]:
     if isinstance(node, Sequence) and not node.items:
         what = "a task script must expose at least one function"
-        checker.error("no-functions", what, node, source="functions")
+        checker.error("no-functions", what, at=node, source="functions")
     found: list[Function] = []
     taken: dict[str, Node] = {}
     for path, item in checker.items(node, "functions"):
@@ -104,7 +104,7 @@ def _functions(checker: Checker, node: Node | None) -> tuple[Function, ...]:
         if first is not at:
             what = f"the slug `{function.slug}` is used twice"
             hint = f"the first function with it stands in line {first.line}"
-            checker.error("duplicate-slug", what, at, hint=hint, source=path)
+            checker.error("duplicate-slug", what, at=at, hint=hint, source=path)
         found.append(function)
     return tuple(found)
 
@@ -116,7 +116,7 @@ def _function(checker: Checker, item: Node, path: str) -> Function | None:
     slug = checker.text(node.entries.get("slug"), join(path, "slug"))
     if slug == "":
         at = node.entries["slug"]
-        checker.error("empty-slug", "a function's slug cannot be empty", at, source=path)
+        checker.error("empty-slug", "a function's slug cannot be empty", at=at, source=path)
     name = _function_name(checker, node.entries.get("function"), join(path, "function"))
     allowed = _allowed_ids(checker, node.entries.get("allowedIds"), join(path, "allowedIds"))
     return Function(slug, name, allowed) if slug and name else None
@@ -132,7 +132,7 @@ def _function_name(checker: Checker, node: Node | None, source: str) -> str | No
         return name
     what = f"`{name[:60]}` does not name a function in a module"
     hint = "write module.function, such as main.push_data"
-    checker.error("invalid-function", what, node, hint=hint, source=source)
+    checker.error("invalid-function", what, at=node, hint=hint, source=source)
     return None
 
 
@@ -148,7 +148,7 @@ def _allowed_ids(
         only = _ids(checker, node, source)
         return (only,) if only else ()
     if not isinstance(node, Sequence):
-        checker.wrong_type(node, source, "a mapping, a list or null")
+        checker.wrong_type(node, source, expected="a mapping, a list or null")
         return ()
     each = [_ids(checker, item, path) for path, item in checker.items(node, source)]
     return tuple(dict.fromkeys(found for found in each if found is not None))

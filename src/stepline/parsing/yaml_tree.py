@@ -194,9 +194,9 @@ class _Builder:
             self.pending[-1] = self.key(node, event)
             return
         self.pending[-1] = None
-        self.add_entry(parent, key, node)
+        self.add_entry(parent, key, node=node)
 
-    def add_entry(self, parent: Mapping, key: Scalar, node: Node) -> None:
+    def add_entry(self, parent: Mapping, key: Scalar, *, node: Node) -> None:
         name = key_text(key)
         if name in parent.entries:
             first = parent.keys[name]
