@@ -58,6 +58,7 @@ class RunSecrets:
     ) -> None:
         self._sources = sources
         self._backend = backend
+        self._backends: dict[str, SecretBackend] = {}
         self._masker = masker
 
     def check(self) -> None:
@@ -92,7 +93,10 @@ class RunSecrets:
 
     def _read(self, key: str) -> SecretValue:
         source = self._sources[key]
-        value = self._backend(source.backend).read(source.name)
+        # One backend for the whole run: it may remember what can be had only once.
+        if source.backend not in self._backends:
+            self._backends[source.backend] = self._backend(source.backend)
+        value = self._backends[source.backend].read(source.name)
         check_secret(key, value.value)
         self._masker.add([value.value])
         return value
