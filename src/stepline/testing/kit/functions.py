@@ -10,13 +10,13 @@ from types import ModuleType
 from typing import Any
 
 from stepline.app.attempts import AttemptPlan, AttemptRecord, Platform, run_attempt
-from stepline.app.task_scripts import LocalScript
 from stepline.errors import TaskError
 from stepline.model.task import Limits
 from stepline.model.values import Json
 from stepline.ports.executor import ScriptVersion
 from stepline.testing.in_process import InProcessExecutor
 from stepline.testing.kit.files import FileWord
+from stepline.testing.kit.project import Script
 from stepline.testing.kit.script_import import importable
 from stepline.testing.kit.session import Printer, Session, ToThePoint
 from stepline.testing.kit.strict import StrictExecutor
@@ -79,7 +79,7 @@ class RunFunction:
         return record.outcome.value
 
     def _plan(
-        self, local: LocalScript, function: str, *, value: Json, config: Mapping[str, Json]
+        self, local: Script, function: str, *, value: Json, config: Mapping[str, Json]
     ) -> AttemptPlan:
         version = script_version(local, self._session.project.default_runtime)
         context = self._session.context_values(
@@ -140,12 +140,10 @@ class ScriptModule:
         return importlib.import_module(name)
 
 
-def script_version(local: LocalScript, default_runtime: str) -> ScriptVersion:
+def script_version(local: Script, default_runtime: str) -> ScriptVersion:
     """Return a task script as it lies in its folder, for running it in this process."""
-    named = local.manifest
-    name = f"{named.namespace}/{named.slug}:{named.version}" if named else local.folder.name
     return ScriptVersion(
-        name=name,
+        name=local.name,
         digest=f"folder:{local.folder}",
         folder=str(local.folder),
         script=local.script,

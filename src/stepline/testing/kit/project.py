@@ -8,15 +8,31 @@ from functools import cached_property
 from pathlib import Path
 
 from stepline import settings
-from stepline.app.load import load_manifest, load_task_script
-from stepline.app.task_scripts import CONFIG_FILE, LocalScript, find_scripts
+from stepline.app.load import CONFIG_FILE, MANIFEST_FILE, load_manifest, load_task_script
 from stepline.errors import ArtifactNotFound, ConfigError, Location
 from stepline.expressions.suggest import nearest_hint
+from stepline.frozen import frozen
+from stepline.model.task_script import TaskScript
 from stepline.settings import Settings
 
 SCRIPTS = "task-scripts"
 PROTOCOLS = "protocols"
 IDS = "ids"
+
+
+@frozen
+class Script:
+    """A task script of the project.
+
+    Attributes:
+        name: ``namespace/slug:version``, or the folder's name if it has no manifest.json.
+        folder: Where it is.
+        script: Its validated config.json.
+    """
+
+    name: str
+    folder: Path
+    script: TaskScript
 
 
 class Project:
@@ -89,7 +105,7 @@ class Project:
         looked = " and ".join(str(folder) for folder in folders)
         raise ConfigError(f"there is no file '{path}' in {looked}")
 
-    def script(self, name: str | Path | None, function: str | None = None) -> LocalScript:
+    def script(self, name: str | Path | None, function: str | None = None) -> Script:
         """Return a task script.
 
         Args:
@@ -101,17 +117,26 @@ class Project:
             ArtifactNotFound: There is none, or it is open which is meant.
             ConfigError: Its config.json is not valid.
         """
-        scripts = self._scripts(self._folder(SCRIPTS, name, holds=CONFIG_FILE))
-        able = [script for script in scripts if function is None or script.script.find(function)]
+        folder = self._folder(SCRIPTS, name, holds=CONFIG_FILE)
+        homes = [folder] if (folder / CONFIG_FILE).is_file() else sorted(folder.iterdir())
+        parsed = [
+            (home, load_task_script(home, self.cache_dir))
+            for home in homes
+            if (home / CONFIG_FILE).is_file()
+        ]
+        valid = [(home, each.value) for home, each in parsed if each.value is not None]
+        able = [(home, s) for home, s in valid if function is None or s.find(function)]
         if len(able) == 1:
-            return able[0]
+            return self._script(*able[0])
         if able:
-            names = ", ".join(repr(script.folder.name) for script in able)
+            names = ", ".join(repr(home.name) for home, _ in able)
             what = f"exposes '{function}'" if function else "could be meant"
             raise ArtifactNotFound(
                 f"more than one task script {what}", hint=f"add task_script=, one of: {names}"
             )
-        known = [each.slug for script in scripts for each in script.script.functions]
+        for _, each in parsed:
+            each.unwrap(ConfigError)
+        known = [each.slug for _, script in valid for each in script.functions]
         raise ArtifactNotFound(
             f"no task script here exposes '{function}'", hint=nearest_hint(str(function), known)
         )
@@ -123,13 +148,13 @@ class Project:
             ArtifactNotFound: There is none, or it is open which is meant.
         """
         if name is not None and (self.root / name).is_file():
-            return self.root / name
+            return _shown(self.root / name)
         folder = self._folder(PROTOCOLS, name, holds="protocol.yml")
         if name is not None:
-            return folder
+            return _shown(folder)
         found = [entry for entry in sorted(folder.iterdir()) if entry.is_dir()]
         if len(found) == 1:
-            return found[0]
+            return _shown(found[0])
         names = ", ".join(repr(entry.name) for entry in found) or "none"
         raise ArtifactNotFound(f"it is open which protocol is meant; there are: {names}")
 
@@ -150,16 +175,18 @@ class Project:
             hint=nearest_hint(str(name), known),
         )
 
-    def _scripts(self, folder: Path) -> list[LocalScript]:
-        scripts, problems = find_scripts(
-            folder,
-            load_script=lambda home: load_task_script(home, self.cache_dir),
-            load_manifest=lambda path: load_manifest(path, self.cache_dir),
-        )
-        errors = [problem for problem in problems if problem.severity == "error"]
-        if errors and not scripts:
-            raise ConfigError(errors[0].message, where=errors[0].where, problems=errors)
-        return scripts
+    def _script(self, home: Path, script: TaskScript) -> Script:
+        name = home.name
+        if (home / MANIFEST_FILE).is_file():
+            named = load_manifest(home / MANIFEST_FILE, self.cache_dir).unwrap(ConfigError)
+            name = f"{named.namespace}/{named.slug}:{named.version}"
+        return Script(name, home, script)
+
+
+def _shown(path: Path) -> Path:
+    """Return a path as messages are to show it: from the current folder, if it is below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _at(path: Path) -> Location:

@@ -207,8 +207,16 @@ class RunProtocol:
         record = self._input(input, request)
         declared = {key for key, value in session.secrets.items() if value is not None}
         secrets = {key for key in declared if key in protocol.config} | named_secrets
+        versions = request.versions
+        if request.executor == IN_PROCESS:
+            # Not the copies, so that breakpoints and coverage are in the author's files.
+            versions = {
+                task: replace(version, folder=request.folders[version.digest])
+                for task, version in versions.items()
+            }
         return replace(
             request,
+            versions=versions,
             input_file=record,
             input_path=record.pointer.key if record else None,
             config=_texts(config, protocol, request.protocol_path),

@@ -15,6 +15,11 @@ from stepline_sdk.worker import modules
 _COMPAT = os.path.join(os.path.dirname(os.path.dirname(modules.__file__)), "compat")
 
 
+# What each script that is importable now has put on the import path: all of it, and that
+# part of it which stood before the standard library; and the modules that stepped aside.
+_active: list[tuple[list[str], list[str], dict[str, ModuleType]]] = []
+
+
 @contextmanager
 def importable(script: Path) -> Iterator[None]:
     """Let ``import`` find a task script's modules, as it does in a task.
@@ -30,11 +35,16 @@ def importable(script: Path) -> Iterator[None]:
     folder = os.path.realpath(script)
     path, bytecode = list(sys.path), sys.dont_write_bytecode
     before = set(sys.modules)
-    aside = _strangers(folder)
+    front, installed = _parts(path)
+    aside = _strangers(folder, installed)
     for name in aside:
         del sys.modules[name]
-    front, installed = _parts(path)
-    sys.path[:] = [*installed, folder, _COMPAT, *front]
+    for _, _, others in _active:
+        held = {name: module for name, module in others.items() if _is_below(module, folder)}
+        sys.modules.update(held)
+    own = [folder, _COMPAT, *front]
+    sys.path[:] = [*installed, *own]
+    _active.append((own, front, aside))
     # No __pycache__ in the author's folder; tasks leave none there either.
     sys.dont_write_bytecode = True
     importlib.invalidate_caches()
@@ -45,26 +55,29 @@ def importable(script: Path) -> Iterator[None]:
             if name not in before:
                 del sys.modules[name]
         sys.modules.update(aside)
+        _active.pop()
         sys.path[:] = path
         sys.dont_write_bytecode = bytecode
 
 
 def _parts(path: list[str]) -> tuple[list[str], list[str]]:
-    """Split the import path into what was put before the standard library, and the rest."""
+    """Split the import path into what a test has put on it, and what is installed."""
+    ours = {entry for own, _, _ in _active for entry in own}
+    path = [entry for entry in path if entry not in ours]
+    moved = _active[-1][1] if _active else []
     library = os.path.dirname(os.__file__)
     try:
         border = path.index(library)
     except ValueError:
-        return [], path
+        return moved, path
     while border and path[border - 1].endswith(".zip"):
         border -= 1
-    return path[:border], path[border:]
+    return [*path[:border], *moved], path[border:]
 
 
-def _strangers(folder: str) -> dict[str, ModuleType]:
+def _strangers(folder: str, installed: list[str]) -> dict[str, ModuleType]:
     """Return loaded modules that have a name of the script's and are not installed."""
     own = {os.path.splitext(entry)[0] for entry in os.listdir(folder)}
-    _, installed = _parts(sys.path)
     return {
         name: module
         for name, module in list(sys.modules.items())
