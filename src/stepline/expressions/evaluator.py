@@ -81,7 +81,7 @@ def constant_order(constants: Mapping[str, Json]) -> list[str]:
     Raises:
         ExpressionError: Constants form a cycle, or an expression cannot be parsed.
     """
-    needs = {name: _used_constants(value, constants) for name, value in constants.items()}
+    needs = {name: _used_constants(name, value) for name, value in constants.items()}
     try:
         return dependency_order(needs)
     except Cycle as cycle:
@@ -90,15 +90,13 @@ def constant_order(constants: Mapping[str, Json]) -> list[str]:
         raise ExpressionError(what, code="constant-cycle", hint=hint) from None
 
 
-def _used_constants(value: Json, constants: Mapping[str, Json]) -> list[str]:
-    """Return the constants that a value's expressions need; all for the bare root."""
+def _used_constants(name: str, value: Json) -> list[str]:
+    """Return the constants that one uses; the bare root has this one in it, too."""
     used: list[str] = []
     for text in _expressions_in(value):
         for reference in references(parse(text)):
-            if reference.root != "constants":
-                continue
-            key = reference.keys[0].value if reference.keys else None
-            used += [name for name in constants if key is None] or [str(key)]
+            if reference.root == "constants":
+                used.append(str(reference.keys[0].value) if reference.keys else name)
     return list(dict.fromkeys(used))
 
 

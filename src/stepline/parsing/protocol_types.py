@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from stepline.errors import ExpressionError
 from stepline.expressions import MAX_CONSTANT_NODES, Reference, infer, parse, references
@@ -163,7 +164,7 @@ class _ProtocolCheck:
 
     def constants(self) -> None:
         nodes = self.draft.constants
-        needs = {name: self.needed_constants(node) for name, node in nodes.items()}
+        needs = {name: self.needed_constants(name, node) for name, node in nodes.items()}
         typed = Object(dict.fromkeys(nodes, ANY))
         roots = self.roots.having(constants=typed)
         for name in self.constant_order(needs):
@@ -174,18 +175,14 @@ class _ProtocolCheck:
         whole = Object({name: typed.members[name] for name in nodes})
         self.roots = self.roots.having(constants=whole)
 
-    def needed_constants(self, node: Node) -> list[str]:
+    def needed_constants(self, name: str, node: Node) -> list[str]:
+        """Return the constants that one uses; the bare root has this one in it, too."""
         needed: list[str] = []
         for scalar in _expression_nodes(node):
             for reference in _references_of(scalar):
                 if reference.root == "constants":
-                    needed += self.constant_names(reference)
+                    needed.append(str(reference.keys[0].value) if reference.keys else name)
         return list(dict.fromkeys(needed))
-
-    def constant_names(self, reference: Reference) -> list[str]:
-        if reference.keys:
-            return [str(reference.keys[0].value)]
-        return list(self.draft.constants)
 
     def constant_order(self, needs: dict[str, list[str]]) -> list[str]:
         """Return an order for typing; constants that use themselves are reported."""
@@ -221,15 +218,21 @@ class _ProtocolCheck:
 
     def reference_size(self, reference: Reference) -> int:
         if reference.root == "protocol":
-            return self.size_of_document()
-        if reference.root == "constants":
-            return sum(self.sizes.get(name, 0) for name in self.constant_names(reference))
-        return 0
+            return self.size_of_document
+        if reference.root != "constants":
+            return 0
+        if reference.keys:
+            return self.sizes.get(str(reference.keys[0].value), 0)
+        return self.size_of_constants
 
+    @cached_property
+    def size_of_constants(self) -> int:
+        """All constants' sizes; asked for only once these are known."""
+        return sum(self.sizes.get(name, 0) for name in self.draft.constants)
+
+    @cached_property
     def size_of_document(self) -> int:
-        if "" not in self.sizes:
-            self.sizes[""] = sum(1 for _ in _all_nodes(self.draft.document))
-        return self.sizes[""]
+        return sum(1 for _ in _all_nodes(self.draft.document))
 
     # Steps
 
@@ -320,6 +323,8 @@ class _ProtocolCheck:
 
     def expression(self, node: Scalar, source: str, *, roots: Roots) -> Type | None:
         """Return an expression's type; None, and a report, if it is not right."""
+        if self.checker.document.full:
+            return None
         text = str(node.value)
         try:
             tree = parse(text)
