@@ -7,8 +7,12 @@ import pytest
 
 from stepline.errors import PlatformError, UploadError
 from stepline.plugins.files_local.store import FolderStore
+from stepline.testing.kit.memory_store import MemoryStore
 
-STORES = {"folder": lambda path: FolderStore(str(path / "store"))}
+STORES = {
+    "folder": lambda path: FolderStore(str(path / "store")),
+    "memory": lambda path: MemoryStore(),
+}
 CONTENT = b"abc" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 

@@ -74,7 +74,7 @@ class MemoryStaging:
         Raises:
             UploadError: The path is not a plain file.
         """
-        content = _read_plain(path)
+        content = _read_plain(path, only_name=move)
         if move:
             os.unlink(path)
         blob = blob_of(content)
@@ -105,12 +105,14 @@ def blob_of(content: bytes) -> Blob:
     return Blob(digest, size=len(content), sha256=digest)
 
 
-def _read_plain(path: str) -> bytes:
+def _read_plain(path: str, *, only_name: bool) -> bytes:
     try:
         descriptor = os.open(path, _PLAIN_READ)
     except OSError as error:
         raise UploadError(f"'{path}' cannot be taken in: {error.strerror}") from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or (only_name and status.st_nlink != 1):
+        os.close(descriptor)
+        raise UploadError(f"'{path}' is not a plain file")
     with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UploadError(f"'{path}' is not a plain file")
         return file.read()
