@@ -133,7 +133,7 @@ def scripts_folder(protocol: Path) -> Path:
 
 
 def _pin(
-    parsed: Parsed[Protocol], folder: Path, machine: Machine
+    parsed: Parsed[Protocol], folder: Path, machine: Machine, *, named_by_folder: bool = False
 ) -> tuple[Mapping[TaskReference, ScriptVersion], Mapping[str, str]]:
     scripts, problems = find_scripts(
         folder,
@@ -149,7 +149,7 @@ def _pin(
     pinned = pin_scripts(
         matches, default_runtime=machine.default_runtime, cache_dir=machine.cache_dir
     )
-    for problem in (*warnings, *concerned):
+    for problem in (*(() if named_by_folder else warnings), *concerned):
         machine.warn(f"{problem.where}: {problem.message}")
     return pinned.versions, pinned.folders
 
@@ -272,7 +272,8 @@ def plan_call(
     records = {name: machine.lake.add_input(path) for name, path in files.items()}
     pointers = {name: record.pointer.to_plain() for name, record in records.items()}
     protocol = _call_protocol(folder, function, {**value, **pointers}, config, secrets)
-    versions, folders = _pin(Parsed(protocol, path=str(folder)), folder, machine)
+    parsed = Parsed(protocol, path=str(folder))
+    versions, folders = _pin(parsed, folder, machine, named_by_folder=True)
     first = next(iter(files), None)
     return RunRequest(
         protocol=protocol,
