@@ -36,7 +36,7 @@ def _excerpt(problem: Problem, source: str | None) -> list[str]:
     if not 1 <= line <= len(found) or not found[line - 1].strip():
         return []
     text = found[line - 1]
-    start = max(0, column - 1 - _BEFORE)
+    start = max(0, column - 1 - _BEFORE) if len(text) > _WIDTH else 0
     shown = _clean(text[start : start + _WIDTH], keep="\t")
     indent = "".join(_blank(char) for char in shown[: column - 1 - start])
     return [f"  {shown}", f"  {indent}^"]
