@@ -73,10 +73,14 @@ class Connection:
     """One end of a stream socket that carries frames.
 
     Sending is safe from several threads; receiving belongs to one.
+
+    Attributes:
+        refused: Whether the other end went away without reading all that was sent.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        self.refused = False
         self._buffer = bytearray()
         self._sending = _thread.allocate_lock()
 
@@ -113,6 +117,9 @@ class Connection:
             return self._socket.send(data, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return 0
+        except OSError:
+            self.refused = True
+            raise
 
     def receive(self) -> Frame | None:
         """Wait for the next frame; None at the end of the stream.
@@ -151,6 +158,7 @@ class Connection:
         try:
             data = self._socket.recv(_CHUNK)
         except ConnectionResetError:
+            self.refused = True
             data = b""
         if not data and self._buffer:
             raise WireError("the stream ended within a frame")

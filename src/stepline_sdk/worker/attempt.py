@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import select
-import socket
 import time
 
 from stepline_sdk import wire
@@ -40,9 +39,6 @@ class Attempt:
         platform: Connection to the platform.
         memory: The memory limit, begun for this task.
         log: Where the task's output goes.
-
-    Attributes:
-        pid: The task's process; 0 where it has none, or none of its own.
     """
 
     def __init__(
@@ -54,7 +50,6 @@ class Attempt:
         memory: MemoryLimit,
         log: Log,
     ) -> None:
-        self.pid = 0
         self._task = task
         self._token = task["token"]
         self._limits = task["limits"]
@@ -63,19 +58,17 @@ class Attempt:
         self._memory = memory
         self._log = log
         self._result: Frame | None = None
-        self._status: int | None = None
-        self._peak_kib = 0
         self._forced: Frame | None = None
         self._started = time.monotonic()
         timeout = self._limits.get("timeout_s")
         self._deadline = None if timeout is None else self._started + timeout
-        link, self._their_link = socket.socketpair()
-        self._link = wire.Connection(link)
+        self._seat = template.take()
+        self._link = self._seat.connection
         self._streams = template.streams(log)
         self._lines = Lines()
         self._lines.listen(platform.fileno(), self._on_platform)
         self._lines.listen(self._link.fileno(), self._on_link)
-        self._lines.listen(template.control, self._on_note)
+        self._lines.listen(template.control, self._on_template)
         for stream in self._streams:
             self._lines.listen(stream.fd, stream.read)
         self._to_platform = self._lines.outbox(platform)
@@ -83,19 +76,22 @@ class Attempt:
         self._held_since: float | None = None
         self._backlogged = False
 
+    @property
+    def had_process(self) -> bool:
+        """Whether there was a process for the task."""
+        return self._seat.pid != 0
+
     def watch(self, folders: TaskFolders) -> bool:
         """Have the task begin, and wait for the end of it and of all that it started.
 
         Returns:
-            Whether it began; if not, its template has ended.
+            Whether it began; if not, its process was gone before.
 
         Raises:
             PlatformGone: Nobody waits for the outcome; the task may still run.
         """
         self._to_task.put({"type": "run", "task": self._task, "folders": folders.paths})
         self._to_task.flush()
-        began = self._template.hand_over(self._their_link)
-        self._their_link.close()
         while not self._over():
             self._lines.wait(self._wait_ms())
             self._put_log()
@@ -107,8 +103,8 @@ class Attempt:
         for stream in self._streams:
             stream.drain()
         self._lines.pause(self._task_fds())
-        self._link.close()
-        return began and (self.pid != 0 or self._template.runs_tasks or self._forced is not None)
+        self._template.release(self._seat)
+        return self._forced is not None or not self._link.refused
 
     def report(self) -> None:
         """Send the outcome, and wait until all of it is out.
@@ -205,17 +201,15 @@ class Attempt:
         self._to_task.put(frame)
         self._to_task.flush()
 
-    def _on_note(self) -> bool:
-        """Take what the template tells of the task's process, or that it is gone itself."""
-        notes, alive = self._template.notes()
-        for note in notes:
-            self.pid, self._status, self._peak_kib = note.pid, note.status, note.peak_kib
-        if not alive and self._status is None:
-            self._status = self._template.end()
+    def _on_template(self) -> bool:
+        alive = self._template.hear()
+        if not alive and self._seat.status is None:
+            self._seat.status = self._template.end()
         return alive
 
     def _over(self) -> bool:
-        return self._status is not None or bool(self._template.runs_tasks and self._result)
+        done = self._template.runs_tasks and self._result is not None
+        return done or self._seat.status is not None
 
     def _end_rest(self) -> None:
         if self._template.ended:
@@ -225,7 +219,7 @@ class Attempt:
 
     @property
     def _process(self) -> int:
-        return self.pid or self._template.pid
+        return self._seat.pid or self._template.pid
 
     def _read_result(self) -> None:
         """Read what the process sent and nobody took before it ended."""
@@ -249,7 +243,7 @@ class Attempt:
         return int(min(waits) * 1000) + 1 if waits else None
 
     def _enforce_limits(self) -> None:
-        if self._forced is not None or self._status is not None:
+        if self._forced is not None or self._seat.status is not None:
             return
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self._end(endings.timed_out(self._limits))
@@ -264,7 +258,7 @@ class Attempt:
     def _outcome(self) -> Frame:
         outcome = dict(self._forced or self._natural_outcome())
         outcome["duration_s"] = time.monotonic() - self._started
-        outcome["peak_memory_bytes"] = self._peak_kib * 1024 or None
+        outcome["peak_memory_bytes"] = self._seat.peak_kib * 1024 or None
         return outcome
 
     def _natural_outcome(self) -> Frame:
@@ -273,4 +267,4 @@ class Attempt:
             return result
         if result.get("kind") == "out-of-memory" or self._memory.exceeded(self._process):
             return endings.out_of_memory(self._limits, result)
-        return self._result or endings.by_status(self._status or 0)
+        return self._result or endings.by_status(self._seat.status or 0)

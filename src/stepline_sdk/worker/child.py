@@ -28,12 +28,8 @@ class Channel:
     def __init__(self, connection: wire.Connection) -> None:
         self._connection = connection
         self._one_at_a_time = _thread.allocate_lock()
-        self._pid = 0
-        self._number = 0
-
-    def open(self) -> None:
-        """Make this the process that calls may come from."""
         self._pid = os.getpid()
+        self._number = 0
 
     def call(self, method: str, params: dict[str, Any]) -> Any:
         """Have the platform do something, and return its answer.
@@ -58,98 +54,35 @@ class Channel:
         return answer.get("value")
 
 
-class Call:
-    """A task's call of its function, made ready.
+def perform(connection: wire.Connection) -> int | None:
+    """Wait for a task, run it in this process, and send its result.
 
-    A worker does this before it forks the task's process, because that is quicker: what
-    is written after a fork has to be copied. Nothing of the task script runs before
-    `perform`.
-
-    Args:
-        task: The ``task`` frame.
-        connection: Line to the worker.
-        folders: The task's folders; the calling process enters them.
+    Returns:
+        None after a result was sent, or where no task came; otherwise the exit code that
+        the task asked for, with which the process must end.
     """
-
-    def __init__(self, task: Frame, connection: wire.Connection, *, folders: TaskFolders) -> None:
-        self._task = task
-        self._connection = connection
-        self._channel = Channel(connection)
-        self._input: Any = None
-        self._context: Context | None = None
-        folders.enter()
-        try:
-            _forget_earlier_state()
-            if "text" in task["data"]:
-                self._unpack()
-        except Exception:
-            self._context = None  # tried again, and reported, in the task's own process
-
-    @classmethod
-    def receive(cls, connection: wire.Connection) -> Call | None:
-        """Return the call that the worker asks for; None when it has gone away."""
-        frame = connection.receive()
-        if frame is None:
-            return None
-        return cls(frame["task"], connection, folders=TaskFolders.existing(frame["folders"]))
-
-    def perform(self) -> int | None:
-        """Call the function in the task's own process, and send its result.
-
-        Returns:
-            None after a result was sent; otherwise the exit code that the task asked
-            for, with which the process must end.
-        """
-        self._channel.open()
-        try:
-            result = self._result()
-        except SystemExit as exit_request:
-            return _exit_code(exit_request)
-        finally:
-            flush()
-        self._connection.send(dict(result, type="result"))
+    frame = connection.receive()
+    if frame is None:
         return None
-
-    def _result(self) -> Frame:
-        try:
-            function = modules.load(self._task["target"])
-        except SystemExit:
-            raise
-        except BaseException as error:
-            return failures.failure("import-failed", error)
-        try:
-            if self._context is None:
-                self._unpack()
-            self._connection.send_encoded(_STARTED)
-            output = function(self._input or {}, self._context)
-        except SystemExit:
-            raise
-        except BaseException as error:
-            return failures.failure("raised", error)
-        return _returned({} if output is None else output, self._task["scratch"])
-
-    def _unpack(self) -> None:
-        from stepline_sdk.context import Context
-
-        data = wire.unspill(self._task["data"], self._task["scratch"])
-        self._input = data["input"]
-        self._context = Context(
-            data["context"],
-            channel=self._channel,
-            scratch_dir=self._task["scratch"],
-            tmp_dir=os.environ["TMPDIR"],
-            function=self._task["function"],
-        )
+    TaskFolders.existing(frame["folders"]).enter()
+    _forget_earlier_state()
+    try:
+        result = _result(frame["task"], connection)
+    except SystemExit as exit_request:
+        return _exit_code(exit_request)
+    finally:
+        flush()
+    connection.send(dict(result, type="result"))
+    return None
 
 
 def serve(connection: wire.Connection) -> None:
     """Run the one task that arrives on the connection, in an interpreter of its own."""
     modules.extend_import_path()
     line_buffer()
+    import_ahead()
     sys.dont_write_bytecode = True
-    call = Call.receive(connection)
-    if call is not None:
-        os._exit(call.perform() or 0)
+    os._exit(perform(connection) or 0)
 
 
 def import_ahead() -> None:
@@ -179,6 +112,37 @@ def flush() -> None:
     processes.flush_stdio()
 
 
+def _result(task: Frame, connection: wire.Connection) -> Frame:
+    try:
+        function = modules.load(task["target"])
+    except SystemExit:
+        raise
+    except BaseException as error:
+        return failures.failure("import-failed", error)
+    try:
+        data = wire.unspill(task["data"], task["scratch"])
+        context = _context(task, data["context"], connection)
+        connection.send_encoded(_STARTED)
+        output = function(data["input"] or {}, context)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        return failures.failure("raised", error)
+    return _returned({} if output is None else output, task["scratch"])
+
+
+def _context(task: Frame, values: dict[str, Any], connection: wire.Connection) -> Context:
+    from stepline_sdk.context import Context
+
+    return Context(
+        values,
+        channel=Channel(connection),
+        scratch_dir=task["scratch"],
+        tmp_dir=os.environ["TMPDIR"],
+        function=task["function"],
+    )
+
+
 def _returned(value: object, scratch: str) -> Frame:
     try:
         output = wire.spill(value, scratch, "output.json")
@@ -200,7 +164,9 @@ def _exit_code(exit_request: SystemExit) -> int:
 
 
 def _forget_earlier_state() -> None:
-    """Have the next task begin as if it were the first with the modules that are loaded."""
+    """Have a task begin as if nothing had happened with the modules that are loaded."""
+    for fd in (1, 2):
+        os.set_blocking(fd, True)  # a task before may have changed what all of them share
     loaded: Any = sys.modules
     for name in ("random", "numpy.random"):
         if name in loaded:

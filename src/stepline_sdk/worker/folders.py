@@ -20,9 +20,8 @@ class TaskFolders:
     def __init__(self, root: str, number: int, code: str) -> None:
         self.work = os.path.join(root, "work-%d" % number)
         self.tmp = os.path.join(root, "tmp-%d" % number)
-        os.mkdir(self.work, 0o700)
-        os.mkdir(self.tmp, 0o700)
-        os.symlink(code, os.path.join(self.work, "func"))
+        self._code = code
+        self._make()
 
     @classmethod
     def existing(cls, paths: list[str]) -> TaskFolders:
@@ -42,15 +41,40 @@ class TaskFolders:
         os.environ["TMPDIR"] = self.tmp
         os.environ["HOME"] = self.tmp
 
+    def renew(self) -> None:
+        """Make both fresh for another task.
+
+        Folders in which a task left nothing, and which it did not change, are as good as
+        new ones; a file system may take long to make and remove many.
+        """
+        if self._state() != self._fresh:
+            self.remove()
+            self._make()
+
     def remove(self) -> None:
         """Remove both with all that the task left there."""
+        remove_tree(self.work)
+        remove_tree(self.tmp)
+
+    def _make(self) -> None:
+        os.mkdir(self.work, 0o700)
+        os.mkdir(self.tmp, 0o700)
+        os.symlink(self._code, os.path.join(self.work, "func"))
+        self._fresh = self._state()
+
+    def _state(self) -> object:
+        """Return what tells whether anybody changed something."""
         try:
-            os.unlink(os.path.join(self.work, "func"))
-            os.rmdir(self.work)
-            os.rmdir(self.tmp)
+            link = os.readlink(os.path.join(self.work, "func"))
+            return [link == self._code, _state(self.work, ["func"]), _state(self.tmp, [])]
         except OSError:
-            remove_tree(self.work)
-            remove_tree(self.tmp)
+            return None
+
+
+def _state(folder: str, content: list[str]) -> object:
+    found = os.lstat(folder)
+    kept = (found.st_ino, found.st_mode, found.st_uid, found.st_gid)
+    return kept, os.listdir(folder) == content, os.listxattr(folder, follow_symlinks=False)
 
 
 def remove_tree(path: str) -> None:

@@ -34,7 +34,7 @@ class Worker:
         self._code = ""
         self._isolation = ""
         self._modules: list[str] = []
-        self._number = 0
+        self._folders: TaskFolders | None = None
         self._template: Template | None = None
         self._memory: MemoryLimit = memory.WatchedMemory()
         os.set_inheritable(platform.fileno(), False)
@@ -91,10 +91,10 @@ class Worker:
             outcome = dict(endings.out_of_memory(limits), type="outcome", token=task["token"])
             self._platform.send(outcome)
             return
-        self._number += 1
-        folders = TaskFolders(self._root, self._number, self._code)
-        attempt = self._attempt(task, folders)
-        folders.remove()
+        if self._folders is None:
+            self._folders = TaskFolders(self._root, 1, self._code)
+        attempt = self._attempt(task, self._folders)
+        self._folders.renew()
         attempt.report()
 
     def _attempt(self, task: Frame, folders: TaskFolders) -> Attempt:
@@ -108,7 +108,7 @@ class Worker:
                 template.close()
                 self._template = None
                 # One that did not survive imports: from now on, each task does them itself.
-                self._modules = self._modules if attempt.pid else []
+                self._modules = self._modules if attempt.had_process else []
             if began:
                 return attempt
         raise RuntimeError("no process can be started for a task")

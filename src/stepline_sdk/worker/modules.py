@@ -48,7 +48,7 @@ def load(target: str) -> Callable[..., Any]:
         BaseException: Whatever the import of the module raised.
     """
     module_name, _, attribute = target.rpartition(".")
-    module = importlib.import_module(module_name)
+    module = sys.modules.get(module_name) or importlib.import_module(module_name)
     function = getattr(module, attribute, None)
     if not callable(function):
         file = shorten_paths(str(getattr(module, "__file__", "?")))

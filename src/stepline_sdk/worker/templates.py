@@ -1,9 +1,9 @@
 """Templates: processes that have loaded a task script, of which each task gets a copy.
 
-The worker itself runs nothing of a task script. It starts a template, hands it the
-worker's end of each task's connection, and hears from it how the task's process ended.
-So an import that hangs, crashes or eats memory is a matter of one task, and the worker
-is there to say so.
+The worker itself runs nothing of a task script. It starts a template, which keeps one
+copy of itself waiting for the next task, and tells the worker how each task's process
+ended. So an import that hangs, crashes or eats memory is a matter of one task, and the
+worker is there to say so.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import socket
 import struct
 import sys
+from collections import deque
 
 from stepline_sdk import wire
 from stepline_sdk.worker import capture, child, modules, processes
@@ -24,25 +25,29 @@ if TYPE_CHECKING:
 
     from stepline_sdk.worker.memory import MemoryLimit
 
-    Serve = Callable[["_Control"], None]
+    # Makes the process of a seat, and returns its id.
+    Start = Callable[["_Control", wire.Connection], int]
 
 _NOTE = struct.Struct("=iiq")
 _FD = struct.Struct("=i")
 
 
-class Note:
-    """What a template tells of a task's process.
+class Seat:
+    """A process that waits for a task, or has one.
 
     Attributes:
-        pid: Process id; also the id of its session and process group.
+        connection: Frames from and to it.
+        pid: Its process id, and that of its session and process group; 0 before it is
+            there, and where tasks have no process of their own.
         status: How it ended, as `os.wait4` has it; None while it runs.
         peak_kib: Largest resident size, KiB; 0 while it runs.
     """
 
-    def __init__(self, pid: int, status: int, peak_kib: int) -> None:
-        self.pid = pid
-        self.status = None if status < 0 else status
-        self.peak_kib = peak_kib
+    def __init__(self, connection: wire.Connection) -> None:
+        self.connection = connection
+        self.pid = 0
+        self.status: int | None = None
+        self.peak_kib = 0
 
 
 class Template:
@@ -74,6 +79,7 @@ class Template:
         """
         self.runs_tasks = isolation == "reuse"
         self.ended = False
+        self._seats: deque[Seat] = deque()
         self._control, there = socket.socketpair()
         self._out, out_end = os.pipe()
         self._err, err_end = os.pipe()
@@ -85,6 +91,7 @@ class Template:
             os.close(err_end)
             for fd in (self._out, self._err):
                 os.set_blocking(fd, False)
+            self._prepare()
             return
         try:
             processes.die_with_parent(worker)
@@ -96,55 +103,73 @@ class Template:
             memory.enter()
             _serve(_Control(there), isolation, names)
         except BaseException:
-            import traceback
-
-            traceback.print_exc()
+            _print_traceback()
         finally:
-            child.flush()
             os._exit(1)
 
     @property
     def control(self) -> int:
-        """Descriptor that is readable when there are `notes`, or the template is gone."""
+        """Descriptor that is readable when there is something to `hear`."""
         return self._control.fileno()
 
     def streams(self, log: capture.Log) -> list[capture.Stream]:
         """Return the output streams, its own and its tasks', adding to ``log``."""
         return [capture.Stream(self._out, "out", log), capture.Stream(self._err, "err", log)]
 
-    def hand_over(self, link: socket.socket) -> bool:
-        """Have a task begin that is served by the other end of ``link``.
+    def take(self) -> Seat:
+        """Return the seat for the next task, and have another one made."""
+        seat = self._seats[-1]
+        self._prepare()
+        return seat
 
-        Returns:
-            False where the template is gone.
-        """
-        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, _FD.pack(link.fileno()))
-        try:
-            self._control.sendmsg([b"t"], [rights])
-        except (BrokenPipeError, ConnectionResetError):
-            return False
-        return True
+    def release(self, seat: Seat) -> None:
+        """Forget a seat whose task is over."""
+        seat.connection.close()
+        if seat in self._seats:
+            self._seats.remove(seat)
 
-    def notes(self) -> tuple[list[Note], bool]:
-        """Read what the template has told, and whether it is still there."""
+    def hear(self) -> bool:
+        """Take in what the template tells of its seats; False where it is gone."""
         try:
             data = self._control.recv(4096)
         except ConnectionResetError:
             data = b""
         whole = len(data) - len(data) % _NOTE.size
-        return [Note(*fields) for fields in _NOTE.iter_unpack(data[:whole])], bool(data)
+        for note in _NOTE.iter_unpack(data[:whole]):
+            self._note(*note)
+        return bool(data)
 
     def end(self) -> int:
         """End the template, and return how it ended; its output can still be read."""
         self.ended = True
-        processes.kill(self.pid)
+        processes.kill_tree(self.pid)
         return os.waitpid(self.pid, 0)[1]
 
     def close(self) -> None:
         """Close the worker's ends."""
+        for seat in self._seats:
+            seat.connection.close()
         self._control.close()
         os.close(self._out)
         os.close(self._err)
+
+    def _prepare(self) -> None:
+        link, there = socket.socketpair()
+        self._seats.append(Seat(wire.Connection(link)))
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, _FD.pack(there.fileno()))
+        try:
+            self._control.sendmsg([b"t"], [rights])
+        except OSError:
+            pass  # it is gone; who takes the seat finds that out
+        there.close()
+
+    def _note(self, pid: int, status: int, peak_kib: int) -> None:
+        """Take one note: seats are filled, and end, in the order in which they were made."""
+        if status < 0:
+            next(seat for seat in self._seats if not seat.pid).pid = pid
+            return
+        seat = self._seats.popleft()
+        seat.status, seat.peak_kib = status, peak_kib
 
 
 class _Control:
@@ -152,9 +177,10 @@ class _Control:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        self._fd = sock.fileno()
 
     def next_link(self) -> wire.Connection | None:
-        """Wait for the next task; None when the worker is gone."""
+        """Wait for the connection of the next seat; None when the worker is gone."""
         data, ancillary, _, _ = self._socket.recvmsg(1, socket.CMSG_SPACE(_FD.size))
         if not data:
             return None
@@ -162,12 +188,12 @@ class _Control:
         return wire.Connection(socket.socket(fileno=fd))
 
     def tell(self, pid: int, *, status: int = -1, peak_kib: int = 0) -> None:
-        """Tell of a task's process."""
+        """Tell that a process is there, or how it ended."""
         self._socket.send(_NOTE.pack(pid, status, peak_kib))
 
     def close(self) -> None:
-        """Close this end, in a task's process."""
-        os.close(self._socket.detach())
+        """Close this end, in a process that ends without Python's own clearing up."""
+        os.close(self._fd)
 
 
 def _serve(control: _Control, isolation: str, names: Iterable[str]) -> None:
@@ -180,13 +206,25 @@ def _serve(control: _Control, isolation: str, names: Iterable[str]) -> None:
     for name in names:
         _import(name)
     gc.freeze()
-    run = {"fork": _run_copy, "process": _run_interpreter, "reuse": _run_here}[isolation]
+    start = {"fork": _fork_copy, "process": _fork_interpreter, "reuse": _run_here}[isolation]
+    _fill_seats(control, start)
+
+
+def _fill_seats(control: _Control, start: Start) -> None:
+    """Make the process of each seat, then wait for the one before to end."""
+    earlier = 0
     while True:
         link = control.next_link()
         if link is None:
             return
-        _reset_output()
-        run(control, link)
+        pid = start(control, link)
+        link.close()
+        if pid:
+            control.tell(pid)
+        if earlier:
+            _, status, usage = os.wait4(earlier, 0)
+            control.tell(earlier, status=status, peak_kib=usage.ru_maxrss)
+        earlier = pid
 
 
 def _import(name: str) -> None:
@@ -198,19 +236,11 @@ def _import(name: str) -> None:
     child.flush()
 
 
-def _reset_output() -> None:
-    """Undo what a task may have done to the streams that all of them share."""
-    for fd in (1, 2):
-        os.set_blocking(fd, True)
+def _fork_copy(control: _Control, link: wire.Connection) -> int:
+    return _fork(control, lambda: child.perform(link))
 
 
-def _run_copy(control: _Control, link: wire.Connection) -> None:
-    call = child.Call.receive(link)
-    if call is not None:
-        _in_a_fork(control, link, call.perform)
-
-
-def _run_interpreter(control: _Control, link: wire.Connection) -> None:
+def _fork_interpreter(control: _Control, link: wire.Connection) -> int:
     fd = link.fileno()
     start = os.path.join(os.path.dirname(os.path.abspath(__file__)), "start.py")
     arguments = ["-I", "-X", "utf8", start, "--child", "1", "--fd", str(fd)]
@@ -219,26 +249,21 @@ def _run_interpreter(control: _Control, link: wire.Connection) -> None:
         os.set_inheritable(fd, True)
         os.execv(sys.executable, [sys.executable, *arguments])
 
-    _in_a_fork(control, link, become_interpreter)
+    return _fork(control, become_interpreter)
 
 
-def _run_here(control: _Control, link: wire.Connection) -> None:
-    call = child.Call.receive(link)
-    code = None if call is None else call.perform()
+def _run_here(control: _Control, link: wire.Connection) -> int:
+    code = child.perform(link)
     if code is not None:
         os._exit(code)
-    link.close()
+    return 0
 
 
-def _in_a_fork(control: _Control, link: wire.Connection, work: Callable[[], int | None]) -> None:
+def _fork(control: _Control, work: Callable[[], int | None]) -> int:
     template = os.getpid()
     pid = os.fork()
     if pid:
-        control.tell(pid)
-        link.close()
-        _, status, usage = os.wait4(pid, 0)
-        control.tell(pid, status=status, peak_kib=usage.ru_maxrss)
-        return
+        return pid
     code = 1
     try:
         os.setsid()
@@ -246,9 +271,13 @@ def _in_a_fork(control: _Control, link: wire.Connection, work: Callable[[], int 
         control.close()
         code = work() or 0
     except BaseException:
-        import traceback
-
-        traceback.print_exc()
-        child.flush()
+        _print_traceback()
     finally:
         os._exit(code)
+
+
+def _print_traceback() -> None:
+    import traceback
+
+    traceback.print_exc()
+    child.flush()
