@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -38,7 +39,8 @@ def store_code(folder: Path, cache_dir: Path) -> tuple[str, Path]:
         The digest ``sha256:<hex>`` of the content, and the read-only copy.
 
     Raises:
-        ConfigError: A link in the folder leads out of it.
+        ConfigError: The folder holds what is no plain file, or a link that leads to none
+            within the folder.
         PlatformError: The folder cannot be read or copied.
     """
     try:
@@ -64,7 +66,7 @@ def _digest(folder: Path) -> str:
     whole = hashlib.sha256()
     for relative, path in _files(folder):
         content = Path(path).read_bytes()
-        whole.update(f"{relative}\0{len(content)}\0".encode())
+        whole.update(f"{relative}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
         whole.update(content)
     return f"sha256:{whole.hexdigest()}"
 
@@ -75,23 +77,32 @@ def _files(folder: Path) -> Iterator[tuple[str, str]]:
     found = []
     for base, folders, names in os.walk(root):
         folders[:] = [name for name in folders if name not in _LEFT_OUT_FOLDERS]
-        for name in names:
-            if not any(fnmatch(name, pattern) for pattern in _LEFT_OUT_FILES):
-                path = os.path.join(base, name)
-                found.append((os.path.relpath(path, root), _within(path, root)))
-        for name in folders:
-            _within(os.path.join(base, name), root)
+        kept = [name for name in names if not any(fnmatch(name, p) for p in _LEFT_OUT_FILES)]
+        for name in (*kept, *(name for name in folders if os.path.islink(f"{base}/{name}"))):
+            path = os.path.join(base, name)
+            relative = os.path.relpath(path, root)
+            if fault := _fault(path, root):
+                what, hint = fault
+                raise ConfigError(what, where=Location(str(folder / relative)), hint=hint)
+            found.append((relative, path))
     return iter(sorted(found))
 
 
-def _within(path: str, root: str) -> str:
-    if os.path.islink(path) and not os.path.realpath(path).startswith(root + os.sep):
-        raise ConfigError(
-            f"the link leads out of the task script, to {os.path.realpath(path)}",
-            where=Location(path),
-            hint="copy into the folder what the script needs",
-        )
-    return path
+def _fault(path: str, root: str) -> tuple[str, str] | None:
+    """Return why an entry of a task script cannot be copied, and what to do about it."""
+    copy_it = "copy into the folder what the script needs"
+    is_link = os.path.islink(path)
+    if is_link and not os.path.realpath(path).startswith(root + os.sep):
+        return f"the link leads out of the task script, to {os.path.realpath(path)}", copy_it
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        if not is_link:
+            raise
+        return "the link leads nowhere", "mend or remove it"
+    if stat.S_ISDIR(mode):
+        return "the link leads to a folder; only links to files are copied", copy_it
+    return None if stat.S_ISREG(mode) else ("this is not a plain file", "remove it")
 
 
 def _copy(folder: Path, cache_dir: Path) -> tuple[str, Path]:
