@@ -139,6 +139,6 @@ def _schemas() -> dict[str, str]:
 
     folder = Path(stepline.parsing.__file__).with_name("schemas")
     return {
-        f"schemas/{kind}.schema.json": (folder / f"{kind}.json").read_text(encoding="utf-8")
+        f"schemas/{kind}.schema.json": (folder / f"{kind}.schema.json").read_text(encoding="utf-8")
         for kind in _SCHEMAS
     }

@@ -15,5 +15,5 @@ def command(kind: str) -> None:
     """Print the JSON Schema of protocol.yml, config.json or manifest.json."""
     import stepline.parsing
 
-    path = Path(stepline.parsing.__file__).with_name("schemas") / f"{kind}.json"
+    path = Path(stepline.parsing.__file__).with_name("schemas") / f"{kind}.schema.json"
     click.echo(path.read_text(encoding="utf-8"), nl=False)

@@ -87,6 +87,8 @@ def test_validate_paths_leaves_foreign_folders_out(project):
     [
         ("mine.yml", PROTOCOL, "protocol"),
         ("mine.json", '{"protocolSchema": "v3", "steps": []}', "protocol"),
+        ("protocol.json", '{"protocolSchema": "v3", "steps": []}', "protocol"),
+        ("manifest.json", json.dumps({**MANIFEST, "type": "ids"}), "manifest"),
         ("mine.json", json.dumps(CONFIG), "config"),
         ("mine.json", json.dumps({**MANIFEST, "type": "ids"}), "manifest"),
     ],
@@ -104,11 +106,19 @@ def test_validate_paths_same_file_twice_is_reported_once(project):
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("nowhere", "no-such-file"), ("empty", "nothing-found"), ("a.txt", "unknown-file")],
+    [
+        ("nowhere", "no-such-file"),
+        ("empty", "nothing-found"),
+        ("a.txt", "unknown-file"),
+        ("b.json", "unknown-file"),
+        ("large.json", "unknown-file"),
+    ],
 )
 def test_validate_paths_nothing_to_validate_is_an_error(project, name, code):
     (project.folder / "empty").mkdir()
     project.write("a.txt", "x")
+    project.write("b.json", "[")
+    project.write("large.json", "{}" + " " * 2**21)
     (report,) = project.reports(name)
     assert (report.kind, report.valid) == (None, False)
     assert [problem.code for problem in report.problems] == [code]

@@ -12,7 +12,7 @@ from tests.unit.parsing import test_manifest, test_protocol, test_protocol_confi
 
 HOME = Path(stepline.parsing.__file__).with_name("schemas")
 SCHEMAS = {
-    kind: json.loads((HOME / f"{kind}.json").read_text())
+    kind: json.loads((HOME / f"{kind}.schema.json").read_text())
     for kind in ("protocol", "config", "manifest")
 }
 PARSERS = {"protocol": parse_protocol, "config": parse_config, "manifest": parse_manifest}
