@@ -41,6 +41,9 @@ def _begin(words: list[str]) -> Any:
     hint = read_hint(words, cache_dir=cache_dir(os.environ))
     if hint is None:
         return None
-    module = import_module(hint["module"])
+    try:
+        module = import_module(hint["module"])
+    except ImportError:  # left by a plugin that is no longer installed
+        return None
     module.begin(hint["what"])
     return module

@@ -1,4 +1,4 @@
-"""The worker that a command needed last time, started before the command knows."""
+"""The first worker that a command needed last time, started before the command knows."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepline.errors import PlatformError
+from stepline.model.task import Isolation
 from stepline.plugins.executor_process.worker_process import WorkerProcess
 from stepline.ports.head_start import leave_hint
 
 _begun: tuple[Mapping[str, Any], WorkerProcess] | None = None
+_is_first = True
 
 
 def begin(what: Mapping[str, Any]) -> None:
@@ -19,10 +21,9 @@ def begin(what: Mapping[str, Any]) -> None:
     temporary = os.environ.get("TMPDIR", "/tmp")
     root = os.path.join(temporary, f"stepline-{os.getpid()}-{os.urandom(4).hex()}")
     try:
-        worker = WorkerProcess(root=root, **{**what, "modules": tuple(what["modules"])})
-    except (OSError, PlatformError, TypeError, KeyError):
-        return
-    _begun = (what, worker)
+        _begun = (what, WorkerProcess(root=root, **_from_plain(what)))
+    except (OSError, PlatformError, TypeError, KeyError, ValueError):
+        pass  # what was right then is not now; the command starts what it needs
 
 
 def end() -> None:
@@ -34,9 +35,12 @@ def end() -> None:
 
 
 def start_worker(*, root: str, **arguments: Any) -> WorkerProcess:
-    """Return the worker with these arguments: the one begun early, or a new one."""
-    global _begun
-    what = {**arguments, "modules": list(arguments["modules"])}
+    """Return a worker with these arguments: the one begun early, or a new one."""
+    global _begun, _is_first
+    if not _is_first:
+        return WorkerProcess(root=root, **arguments)
+    _is_first = False
+    what = _to_plain(arguments)
     if _begun is not None and _begun[0] == what and _begun[1].usable:
         worker = _begun[1]
         _begun = None
@@ -44,3 +48,19 @@ def start_worker(*, root: str, **arguments: Any) -> WorkerProcess:
     end()
     leave_hint(__name__, what)
     return WorkerProcess(root=root, **arguments)
+
+
+def _to_plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **arguments,
+        "isolation": arguments["isolation"].value,
+        "modules": list(arguments["modules"]),
+    }
+
+
+def _from_plain(plain: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **plain,
+        "isolation": Isolation(plain["isolation"]),
+        "modules": tuple(plain["modules"]),
+    }
