@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO, cast
 
 from stepline.ports.executor import LogLine
 
@@ -37,8 +37,9 @@ class _Lines(io.RawIOBase):
         self._sink = sink
         self._replaced = replaced
         self._rest = b""
-        buffer = io.BufferedWriter(self)
-        self.text = io.TextIOWrapper(buffer, encoding="utf-8", write_through=True)
+        # Without a buffer between, so that lines of both streams stay in order. The wrapper
+        # asks for no more of it than a raw stream has.
+        self.text = io.TextIOWrapper(cast("BinaryIO", self), encoding="utf-8", write_through=True)
 
     def writable(self) -> bool:
         return True
