@@ -48,7 +48,14 @@ MAX_FRAME_BYTES = 64 * 1024 * 1024
 SPILL_BYTES = 64 * 1024
 
 _LENGTH = struct.Struct(">I")
+
+
+def _refuse(name: str) -> None:
+    raise ValueError("%s is not JSON" % name)
+
+
 _TO_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+_FROM_JSON = json.JSONDecoder(parse_constant=_refuse).raw_decode
 _CHUNK = 64 * 1024
 
 
@@ -181,12 +188,25 @@ class Connection:
 
 def _decode(body: bytes) -> Frame:
     try:
-        frame = json.loads(body.decode("utf-8"))
+        frame = from_json(body.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise WireError("a frame cannot be read: %s" % error) from None
     if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
         raise WireError("a frame is not an object with a type")
     return frame
+
+
+def from_json(text: str) -> Any:
+    """Return the value of a text of strict JSON without space around it.
+
+    Raises:
+        ValueError: It is not such a text.
+        RecursionError: It is nested more deeply than this Python can take.
+    """
+    value, end = _FROM_JSON(text)
+    if end != len(text):
+        raise ValueError("something follows the JSON, at %d" % end)
+    return value
 
 
 def spill(value: object, folder: str, name: str) -> dict[str, str]:
@@ -226,12 +246,12 @@ def unspill(holder: dict[str, str], folder: str) -> Any:
         OSError: The file cannot be read.
     """
     if "file" not in holder:
-        return json.loads(holder["text"])
+        return from_json(holder["text"])
     path = os.path.join(folder, os.path.basename(holder["file"]))
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(fd, encoding="utf-8") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise ValueError("%s is not a plain file" % path)
-        value = json.load(file)
+        value = from_json(file.read())
     os.unlink(path)
     return value

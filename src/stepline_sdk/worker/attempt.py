@@ -13,7 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from stepline_sdk.wire import Connection, Frame
     from stepline_sdk.worker.capture import Log
-    from stepline_sdk.worker.folders import TaskFolders
     from stepline_sdk.worker.memory import MemoryLimit
     from stepline_sdk.worker.templates import Template
 
@@ -81,8 +80,11 @@ class Attempt:
         """Whether there was a process for the task."""
         return self._seat.pid != 0
 
-    def watch(self, folders: TaskFolders) -> bool:
+    def watch(self, folder: str) -> bool:
         """Have the task begin, and wait for the end of it and of all that it started.
+
+        Args:
+            folder: Its work folder.
 
         Returns:
             Whether it began; if not, its process was gone before.
@@ -90,7 +92,7 @@ class Attempt:
         Raises:
             PlatformGone: Nobody waits for the outcome; the task may still run.
         """
-        self._to_task.put({"type": "run", "task": self._task, "folders": folders.paths})
+        self._to_task.put({"type": "run", "task": self._task, "folder": folder})
         self._to_task.flush()
         while not self._over():
             self._lines.wait(self._wait_ms())

@@ -10,7 +10,6 @@ import sys
 from stepline_sdk import wire
 from stepline_sdk.errors import CallError
 from stepline_sdk.worker import failures, modules, processes
-from stepline_sdk.worker.folders import TaskFolders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ class Channel:
 def perform(connection: wire.Connection) -> int | None:
     """Wait for a task, run it in this process, and send its result.
 
+    The environment is the task's already.
+
     Returns:
         None after a result was sent, or where no task came; otherwise the exit code that
         the task asked for, with which the process must end.
@@ -64,7 +65,7 @@ def perform(connection: wire.Connection) -> int | None:
     frame = connection.receive()
     if frame is None:
         return None
-    TaskFolders.existing(frame["folders"]).enter()
+    os.chdir(frame["folder"])
     _forget_earlier_state()
     try:
         result = _result(frame["task"], connection)

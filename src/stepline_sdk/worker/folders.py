@@ -23,21 +23,13 @@ class TaskFolders:
         self._code = code
         self._make()
 
-    @classmethod
-    def existing(cls, paths: list[str]) -> TaskFolders:
-        """Return the folders that another process made, from its `paths`."""
-        folders = cls.__new__(cls)
-        folders.work, folders.tmp = paths
-        return folders
-
-    @property
-    def paths(self) -> list[str]:
-        """Both paths, to hand to another process."""
-        return [self.work, self.tmp]
-
     def enter(self) -> None:
         """Make these the calling process's folders."""
         os.chdir(self.work)
+        self.set_variables()
+
+    def set_variables(self) -> None:
+        """Have the environment name the temporary folder."""
         os.environ["TMPDIR"] = self.tmp
         os.environ["HOME"] = self.tmp
 

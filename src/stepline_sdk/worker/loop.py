@@ -31,11 +31,9 @@ class Worker:
     def __init__(self, platform: Connection, *, root: str) -> None:
         self._platform = platform
         self._root = os.path.realpath(root)
-        self._code = ""
         self._isolation = ""
-        self._modules: list[str] = []
-        self._folders: TaskFolders | None = None
         self._template: Template | None = None
+        self._modules: list[str] = []
         self._memory: MemoryLimit = memory.WatchedMemory()
         os.set_inheritable(platform.fileno(), False)
 
@@ -72,15 +70,15 @@ class Worker:
                 self._run(frame)
 
     def _load(self, frame: Frame) -> None:
-        """Enter the script's folder, and start a template that imports what was named."""
-        self._code = frame["code"]
-        self._isolation = frame["isolation"]
-        self._modules = frame["modules"]
+        """Make the folders, and start a template that imports what was named."""
         self._memory = memory.memory_limit(frame["memory"])
         version = "%d.%d.%d" % sys.version_info[:3]
         ready = {"type": "ready", "pid": os.getpid(), "python": version}
         self._platform.send(dict(ready, cgroup=self._memory.folder))
-        TaskFolders(self._root, 0, self._code).enter()
+        self._isolation = frame["isolation"]
+        self._modules = frame["modules"]
+        self._home = TaskFolders(self._root, 0, frame["code"])
+        self._folders = TaskFolders(self._root, 1, frame["code"])
         self._get_template()
 
     def _run(self, task: Frame) -> None:
@@ -91,19 +89,17 @@ class Worker:
             outcome = dict(endings.out_of_memory(limits), type="outcome", token=task["token"])
             self._platform.send(outcome)
             return
-        if self._folders is None:
-            self._folders = TaskFolders(self._root, 1, self._code)
-        attempt = self._attempt(task, self._folders)
+        attempt = self._attempt(task)
         self._folders.renew()
         attempt.report()
 
-    def _attempt(self, task: Frame, folders: TaskFolders) -> Attempt:
-        """Have the task done; once more where its template ended before it began."""
+    def _attempt(self, task: Frame) -> Attempt:
+        """Have the task done; once more where its process was gone before it began."""
         log = capture.Log(task["limits"].get("log_bytes"))
         for _ in range(_TRIES):
             template = self._get_template()
             attempt = Attempt(task, template, platform=self._platform, memory=self._memory, log=log)
-            began = attempt.watch(folders)
+            began = attempt.watch(self._folders.work)
             if template.ended:
                 template.close()
                 self._template = None
@@ -118,6 +114,8 @@ class Worker:
             self._template = Template(
                 self._isolation,
                 self._modules,
+                home=self._home,
+                folders=self._folders,
                 memory=self._memory,
                 private=(self._platform.fileno(), *self._memory.fds),
             )

@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Iterable, Sequence
 
+    from stepline_sdk.worker.folders import TaskFolders
     from stepline_sdk.worker.memory import MemoryLimit
 
     # Makes the process of a seat, and returns its id.
@@ -64,6 +65,8 @@ class Template:
         isolation: str,
         names: Sequence[str],
         *,
+        home: TaskFolders,
+        folders: TaskFolders,
         memory: MemoryLimit,
         private: Iterable[int],
     ) -> None:
@@ -73,6 +76,8 @@ class Template:
             isolation: Whether a task is a ``fork`` of it, a new ``process``, or runs in
                 the template itself, which is of ``reuse``.
             names: Modules to import at once.
+            home: Folders for the template itself.
+            folders: Folders that each task finds fresh.
             memory: The limit to come under.
             private: The worker's own descriptors. A task, or what it leaves behind, must
                 not have them: the platform would take the worker for alive.
@@ -101,7 +106,10 @@ class Template:
             for fd in (self._out, self._err, out_end, err_end, self._control.detach(), *private):
                 os.close(fd)
             memory.enter()
-            _serve(_Control(there), isolation, names)
+            home.enter()
+            start = _load(isolation, names)
+            folders.set_variables()
+            _fill_seats(_Control(there), start)
         except BaseException:
             _print_traceback()
         finally:
@@ -196,8 +204,8 @@ class _Control:
         os.close(self._fd)
 
 
-def _serve(control: _Control, isolation: str, names: Iterable[str]) -> None:
-    """Be a template until the worker is gone."""
+def _load(isolation: str, names: Iterable[str]) -> Start:
+    """Import what tasks need, and return how their processes are made."""
     modules.extend_import_path()
     child.line_buffer()
     if isolation != "process":
@@ -206,12 +214,14 @@ def _serve(control: _Control, isolation: str, names: Iterable[str]) -> None:
     for name in names:
         _import(name)
     gc.freeze()
-    start = {"fork": _fork_copy, "process": _fork_interpreter, "reuse": _run_here}[isolation]
-    _fill_seats(control, start)
+    return {"fork": _fork_copy, "process": _fork_interpreter, "reuse": _run_here}[isolation]
 
 
 def _fill_seats(control: _Control, start: Start) -> None:
-    """Make the process of each seat, then wait for the one before to end."""
+    """Make the process of each seat, then wait for the one before to end.
+
+    Until the worker is gone.
+    """
     earlier = 0
     while True:
         link = control.next_link()
