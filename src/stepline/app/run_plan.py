@@ -12,8 +12,7 @@ from stepline.app.pinning import pin_scripts
 from stepline.app.run_local import RunRequest
 from stepline.app.run_secrets import parse_source
 from stepline.app.task_scripts import find_scripts, match_steps
-from stepline.app.workflow_record import FILE_NAME as RECORD_NAME
-from stepline.app.workflow_record import read_record, restore_workflow
+from stepline.app.workflow_record import restore_workflow
 from stepline.errors import ConfigError, Location, ProtocolError
 from stepline.frozen import frozen
 from stepline.model.file import FileRecord
@@ -155,31 +154,31 @@ def _pin(
 
 
 def plan_retry(
-    out: Path, machine: Machine, *, secrets: Mapping[str, str]
+    record: Mapping[str, Any], machine: Machine, *, path: Path, secrets: Mapping[str, str]
 ) -> tuple[Workflow, RunRequest, Mapping[int, Sequence[Mapping[str, Any]]]]:
-    """Return a recorded workflow, and what it was pinned to, from a results folder.
+    """Return a recorded workflow, and what it was pinned to.
 
     Args:
-        out: The results of the workflow that failed.
-        machine: This machine; its files hold those of ``out``.
+        record: The record of the workflow that failed.
+        machine: This machine; its files hold the workflow's own, and those that it read.
+        path: Where the record is from, for messages.
         secrets: Sources that take the place of the recorded ones.
 
     Returns:
         The workflow, the request for going on with it, and its attempts' records by step.
 
     Raises:
-        ConfigError: There is no record, the workflow did not fail, or what it was pinned
-            to is no longer there unchanged.
+        ConfigError: The workflow did not fail, or what it was pinned to is no longer there
+            unchanged.
     """
-    path = out / RECORD_NAME
-    record = read_record(path)
     if record["status"] == "completed":
         raise ConfigError(
             "the workflow completed; there is nothing to retry", where=Location(str(path))
         )
     protocol = restore_protocol(record["protocol"]["document"])
     versions, folders = _recorded_versions(record, protocol, machine)
-    workflow = restore_workflow(record, protocol)
+    scripts = [versions[step.task].script for step in protocol.steps]
+    workflow = restore_workflow(record, protocol, scripts=scripts)
     sources = {**record["secrets"], **secrets}
     executor = record["executor"]
     request = RunRequest(

@@ -18,10 +18,10 @@ from stepline.app.workflow_runner import StepAttempt
 from stepline.errors import ConfigError, Location
 from stepline.frozen import frozen
 from stepline.model.protocol import Protocol
-from stepline.model.workflow import StepState, StepStatus, Workflow, WorkflowStatus
+from stepline.model.task_script import TaskScript
+from stepline.model.workflow import StepDefaults, StepState, StepStatus, Workflow, WorkflowStatus
 from stepline.ports.executor import ExecutorOptions, ScriptVersion
 
-FILE_NAME = "workflow.json"
 FORMAT = 1
 
 
@@ -75,6 +75,7 @@ def workflow_record(
     record = {
         "format": FORMAT,
         "id": workflow.id,
+        "pipelineId": workflow.pipeline_id,
         "status": workflow.status.value,
         "startedAt": workflow.started_at,
         "finishedAt": finished_at,
@@ -132,6 +133,8 @@ def _step(
         "input": state.input,
         "output": state.output,
         "error": state.error,
+        "memoryInMB": state.memory_mb,
+        "timeoutInSec": state.timeout_s,
         "attempt": state.attempt,
         "attempts": earlier + [_attempt(attempt) for attempt in attempts],
     }
@@ -170,7 +173,7 @@ def read_record(path: Path) -> dict[str, Any]:
             where=Location(str(path)),
             hint="name the --out folder of the run that failed",
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"the record cannot be read: {error}", where=Location(str(path))
         ) from error
@@ -182,13 +185,23 @@ def read_record(path: Path) -> dict[str, Any]:
     return record
 
 
-def restore_workflow(record: Mapping[str, Any], protocol: Protocol) -> Workflow:
-    """Return the workflow of a record, in the state in which it ended."""
+def restore_workflow(
+    record: Mapping[str, Any], protocol: Protocol, *, scripts: Sequence[TaskScript] = ()
+) -> Workflow:
+    """Return the workflow of a record, in the state in which it ended.
+
+    Args:
+        record: The record.
+        protocol: The protocol that is in it.
+        scripts: Task script of each step, in order, for the limits that they set.
+    """
     return Workflow(
         id=record["id"],
         protocol=protocol,
         input_file=record["input"]["file"],
         config=record["config"],
+        pipeline_id=record["pipelineId"],
+        step_defaults=tuple(StepDefaults(memory_mb=script.memory_mb) for script in scripts),
         status=WorkflowStatus(record["status"]),
         steps=tuple(_restored_step(step) for step in record["steps"]),
         started_at=record["startedAt"],
@@ -201,6 +214,8 @@ def _restored_step(step: Mapping[str, Any]) -> StepState:
     return StepState(
         status=StepStatus(step["status"]),
         attempt=step["attempt"],
+        memory_mb=step["memoryInMB"],
+        timeout_s=step["timeoutInSec"],
         input=step["input"],
         output=step["output"],
         error=step["error"],

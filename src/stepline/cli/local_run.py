@@ -17,7 +17,6 @@ from stepline import settings
 from stepline.app.folders import remove_folder
 from stepline.app.run_local import RunPorts, RunResult
 from stepline.app.run_plan import Machine
-from stepline.app.workflow_record import FILE_NAME as RECORD_NAME
 from stepline.bootstrap import Plugins
 from stepline.cli.interrupts import interruptible
 from stepline.cli.progress import Progress, make_progress
@@ -25,10 +24,8 @@ from stepline.errors import Location, SettingsError
 from stepline.frozen import frozen
 from stepline.model.task import Isolation
 from stepline.ports.executor import ExecutorOptions, LogLine
+from stepline.ports.lake import LOG_NAME, RECORD_FILES, RECORD_NAME
 from stepline.settings import Settings
-
-LOG_NAME = "workflow.log"
-BESIDE = (RECORD_NAME, LOG_NAME)
 
 
 @frozen(kw_only=True)
@@ -150,7 +147,7 @@ class LocalRun:
             own_results: The run goes on from what is in the results' folder.
         """
         read = [self.choices.lake] if self.choices.lake else []
-        self.lake.check_results(self.out, beside=BESIDE, read=read)
+        self.lake.check_results(self.out, beside=RECORD_FILES, read=read)
         if self.choices.lake:
             self.lake.add_folder(self.choices.lake)
         if own_results:

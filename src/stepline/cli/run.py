@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ import click
 
 from stepline.app.run_local import retry_local, run_local
 from stepline.app.run_plan import RunWords, plan_retry, plan_run
+from stepline.app.workflow_record import read_record
 from stepline.cli.local_run import Choices, LocalRun, common_options, parse_pairs
 from stepline.errors import SettingsError
+from stepline.ports.lake import RECORD_NAME
 
 _PATH = click.Path(path_type=Path)
 
@@ -75,8 +79,30 @@ def _retry(run: LocalRun, words: RunWords) -> int:
         raise SettingsError(
             "--retry needs the results of the run that failed", hint="add --out DIR"
         )
+    path = run.out / RECORD_NAME
+    record = read_record(path)
+    _check_words(run, words, record, path)
+    run.choices = replace(run.choices, lake=_path(record["lake"]), ids=_path(record["ids"]))
     run.open_lake(own_results=True)
-    workflow, request, earlier = plan_retry(run.out, run.machine, secrets=words.secrets)
+    workflow, request, earlier = plan_retry(record, run.machine, path=path, secrets=words.secrets)
     with run.session([step.name for step in request.protocol.steps]) as progress:
         result = retry_local(workflow, request, run.ports(), progress, earlier_attempts=earlier)
         return run.finish(result, progress)
+
+
+def _check_words(run: LocalRun, words: RunWords, record: Mapping[str, Any], path: Path) -> None:
+    from stepline.app.retry_words import RetryWords, check_retry
+
+    given = RetryWords(
+        protocol=words.protocol,
+        paths={"--input": words.input_path, "--lake": words.lake, "--ids": words.ids},
+        config=words.config,
+        env=parse_pairs(run.choices.env, option="--env"),
+        executor=run.choices.executor,
+        isolation=run.choices.isolation,
+    )
+    check_retry(given, record, path=str(path))
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)

@@ -9,6 +9,11 @@ from typing import Protocol
 from stepline.model.file import FileRecord
 from stepline.ports.files import FileCatalog, FileStore
 
+RECORD_NAME = "workflow.json"
+LOG_NAME = "workflow.log"
+RECORD_FILES = (RECORD_NAME, LOG_NAME)
+"""What a run writes into its results besides the files of tasks and ``files.json``."""
+
 
 class LocalLake(Protocol):
     """A catalog and store over local folders."""

@@ -13,6 +13,7 @@ from stepline.errors import Location, Problem, UploadError
 from stepline.model.file import FileCategory, FilePointer, FileRecord, Label
 from stepline.plugins.files_local.entries import entry_problems
 from stepline.plugins.files_local.store import FolderStore
+from stepline.ports.lake import RECORD_FILES
 
 BUCKET = "local"
 ORG = "local"
@@ -81,7 +82,8 @@ def local_file(path: str, *, store: FolderStore) -> FileRecord:
 def load_lake(folder: str, *, store: FolderStore) -> Lake:
     """Return all files of a folder, with what its ``files.json`` says about them.
 
-    Files that it does not name, or all where there is none, are RAW.
+    Files that it does not name, or all where there is none, are RAW. The record that an
+    earlier run left beside a ``files.json`` is none of them.
 
     Raises:
         UploadError: The folder or its ``files.json`` is not usable; all problems at once.
@@ -99,7 +101,12 @@ def load_lake(folder: str, *, store: FolderStore) -> Lake:
         raise UploadError(f"{where} has {len(problems)} problems", problems=problems)
     lake = Lake()
     described = {e["path"]: e for e in entries if e.get("path") is not None}
+    left_out = {INDEX}
+    if os.path.isfile(os.path.join(folder, INDEX)):
+        left_out |= set(RECORD_FILES) - described.keys()
     for path in _files(folder):
+        if path in left_out:
+            continue
         record = local_file(os.path.join(folder, path), store=store)
         entry = described.get(path)
         lake.records.append(_described(record, entry) if entry else record)
@@ -148,7 +155,7 @@ def _files(folder: str) -> Iterator[str]:
         inside = os.path.relpath(parent, folder)
         for name in sorted(names):
             path = name if inside == "." else os.path.join(inside, name)
-            if path != INDEX and os.path.isfile(os.path.join(parent, name)):
+            if os.path.isfile(os.path.join(parent, name)):
                 yield path
 
 

@@ -229,3 +229,12 @@ def test_lake_input_file_gets_the_labels_that_an_earlier_run_noted(store, folder
     lake = load_lake(str(folder), store=store)
     assert lake.input_file(str(path), store=store) == record
     assert len(lake.records) == 2
+
+
+def test_load_lake_of_an_earlier_runs_results_leaves_its_record_out(store, folder):
+    describe(folder, {"path": "a.csv"})
+    for name in ("workflow.json", "workflow.log"):
+        (folder / name).write_text("{}")
+        (folder / "sub" / name).write_text("{}")
+    names = [record.name for record in load_lake(str(folder), store=store).records]
+    assert names == ["a.csv", "b.csv", "workflow.json", "workflow.log"]
