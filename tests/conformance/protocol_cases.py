@@ -468,6 +468,15 @@ def _yaml_documents() -> Iterator[tuple[str, str]]:
     yield "YAML merge key in a step", f"{HEAD}steps:\n  - <<: {{id: a}}\n    {TASK}\n"
     yield "YAML nested fifty deep", one_step(f"input: {'[' * 50}{']' * 50}")
     yield "YAML nested a hundred deep", one_step(f"input: {'[' * 100}{']' * 100}")
+    yield "YAML comment right behind quotes", one_step("input: 'a'#b")
+    yield "YAML comment right behind a bracket", one_step("input: [a]#b")
+    yield "YAML comment right behind a block's sign", one_step("input: |#b", "  a")
+    yield "YAML comment behind a block's sign", one_step("input: |- #b", "  a")
+    yield "YAML next line character", one_step("input: a\x85b: c\x85")
+    yield "YAML line separator", one_step("input: a\u2028b: c\u2028", "description: \u2029")
+    yield "YAML empty key", one_step("input:", "  : a")
+    yield "YAML line of spaces and a tab", one_step("input:", "  \t", "  a: 1")
+    yield "YAML tag before an expression", one_step("input: !$( workflow.id )")
     yield "YAML unclosed", f"{HEAD}steps: [\n"
     yield "YAML wrong indent", f"{HEAD} steps: []\n"
     yield "YAML control character", f"{HEAD}name: a\x01b\nsteps: []\n"

@@ -19,7 +19,7 @@ from stepline.errors import Location, Problem
 from stepline.expressions.suggest import nearest_hint
 from stepline.model.task_script import Function, TaskScript
 from stepline.parsing.result import Parsed
-from stepline.parsing.source import decode_source
+from stepline.parsing.source import decode_source, lines_of
 
 REQUIREMENTS_FILE = "requirements.txt"
 
@@ -70,14 +70,14 @@ def _check_requirements(folder: Path) -> tuple[list[Problem], bool]:
     text, problem = decode_source(data, path=str(path))
     if problem is not None:
         return [problem], True
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [line.strip() for line in lines_of(text)]
     requires = any(line and not line.startswith("#") for line in lines)
     return list(_poetry_words(path, text)), requires
 
 
 def _poetry_words(path: Path, text: str) -> Iterator[Problem]:
     """Yield a problem for the first line that Poetry printed as progress."""
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(lines_of(text), start=1):
         if _POETRY_WORDS.match(line.strip()):
             what = f"{line.strip()[:80]!r} is what Poetry prints, not a requirement"
             hint = "run `poetry lock`, then `poetry export --output requirements.txt`, not `>`"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from stepline.errors import Problem
+from stepline.parsing.source import lines_of
 
 _WIDTH = 100
 _BEFORE = 60
@@ -32,7 +33,7 @@ def _excerpt(problem: Problem, source: str | None) -> list[str]:
     line, column = problem.where.line, problem.where.column
     if source is None or line is None or column is None:
         return []
-    found = source.splitlines()
+    found = lines_of(source)
     if not 1 <= line <= len(found) or not found[line - 1].strip():
         return []
     text = found[line - 1]

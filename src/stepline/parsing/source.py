@@ -53,6 +53,11 @@ def unreadable(text: str, *, path: str) -> Problem | None:
     return Problem("not-text", f"the file holds {what}", Location(path, line, column), hint)
 
 
+def lines_of(text: str) -> list[str]:
+    """Return a text's lines without their ends, which are the ends that places count."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
 def place(text: str, offset: int) -> tuple[int, int]:
     """Return line and column, from 1, of an offset in characters."""
     before = text[:offset].replace("\r\n", "\n").replace("\r", "\n")

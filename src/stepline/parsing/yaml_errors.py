@@ -6,7 +6,7 @@ import yaml
 
 from stepline.errors import Location, Problem
 from stepline.parsing.nodes import Document
-from stepline.parsing.source import place
+from stepline.parsing.source import lines_of, place
 
 _HINTS = (
     ("mapping values are not allowed", 'put text that holds ": " in quotes, or check the indent'),
@@ -54,7 +54,7 @@ def _hint(said: str) -> str:
 
 def _tab_column(text: str, line: int) -> int:
     """Return the column of a tab in a line's indent, from 1; 0 if there is none."""
-    lines = text.splitlines()
+    lines = lines_of(text)
     current = lines[line - 1] if line <= len(lines) else ""
     indent = current[: len(current) - len(current.lstrip())]
     return indent.find("\t") + 1

@@ -10,6 +10,7 @@ Source:
 
 from __future__ import annotations
 
+import re
 from typing import Any, NoReturn
 
 import yaml
@@ -25,12 +26,16 @@ from stepline.parsing.nodes import (
     Sequence,
     Style,
 )
-from stepline.parsing.source import unreadable
+from stepline.parsing.source import place, unreadable
 from stepline.parsing.yaml_errors import syntax_problem
 from stepline.parsing.yaml_scalars import NotJson, plain_value, tagged_value
 
 MAX_ALIASED = 1_000_000
 _CORE_TAG = "tag:yaml.org,2002:"
+# Line ends in YAML 1.1, and so to the parser; ordinary characters in 1.2.
+_OLD_LINE_ENDS = "\x85\u2028\u2029"
+_BLOCK_HEADER = re.compile(r"[|>][-+0-9]*")
+_PRIVATE_USE = range(0xE000, 0xF900)
 _STYLES = {style.value: style for style in Style}
 _Parser: Any = getattr(getattr(yaml, "cyaml", None), "CParser", None)
 
@@ -87,9 +92,12 @@ class _Builder:
         self.aliased = 0
         self.nodes = 0
         self.documents = 0
+        self.flows: list[bool] = []
+        self.stand_ins = _stand_ins(document.text)
 
     def read(self) -> None:
-        parser = (_Parser or _pure_parser())(self.document.text)
+        text = self.document.text.translate({ord(a): b for a, b in self.stand_ins.items()})
+        parser = (_Parser or _pure_parser())(text)
         handlers = {
             yaml.ScalarEvent: self.scalar,
             yaml.MappingStartEvent: self.open,
@@ -118,6 +126,13 @@ class _Builder:
     def scalar(self, event: Any) -> None:
         mark, end = event.start_mark, event.end_mark
         style = _STYLES.get(event.style or "", Style.PLAIN)
+        for char, stand_in in self.stand_ins.items():
+            event.value = event.value.replace(stand_in, char)
+        if style in (Style.SINGLE, Style.DOUBLE):
+            self.refuse_comment(end.index)
+        elif style is not Style.PLAIN:
+            header = _BLOCK_HEADER.match(self.document.text, mark.index)
+            self.refuse_comment(header.end() if header else mark.index)
         node = Scalar(
             _scalar_value(event, style),
             style,
@@ -144,6 +159,7 @@ class _Builder:
         self.add(node, event)
         self.stack.append(node)
         self.pending.append(None)
+        self.flows.append(bool(event.flow_style))
         if event.anchor:
             self.anchors[event.anchor] = node
 
@@ -151,7 +167,17 @@ class _Builder:
         node = self.stack.pop()
         self.pending.pop()
         node.end = event.end_mark.index
+        if self.flows.pop():
+            self.refuse_comment(event.end_mark.index)
         self.weights[node] = 1 + sum(self.weight(child) for child in _children(node))
+
+    def refuse_comment(self, offset: int) -> None:
+        """Refuse a comment right behind a value, which the parser would let pass."""
+        if self.document.text.startswith("#", offset):
+            message = "a space must stand before a comment"
+            line, column = place(self.document.text, offset)
+            where = Location(self.document.path, line, column)
+            self.document.report(Problem("yaml-syntax", message, where))
 
     def weight(self, node: Node) -> int:
         """Return about how much text a node stands for, in characters."""
@@ -225,6 +251,13 @@ def key_text(key: Scalar) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(int(value)) if value == int(value) else str(value)
+
+
+def _stand_ins(text: str) -> dict[str, str]:
+    """Return a character that does not occur for each one that the parser takes wrongly."""
+    needed = [char for char in _OLD_LINE_ENDS if char in text]
+    free = (chr(number) for number in _PRIVATE_USE if chr(number) not in text)
+    return dict(zip(needed, free, strict=False))
 
 
 def _children(node: Mapping | Sequence) -> list[Node]:
