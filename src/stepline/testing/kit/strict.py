@@ -29,7 +29,7 @@ class Strictness:
         self._secrets = secrets
         self.problems: list[str] = []
 
-    def find(self, method: str, params: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    def find(self, method: str, params: Mapping[str, Any], *, answer: Mapping[str, Any]) -> str:
         """Return what is wrong with a call, after keeping it; empty where nothing is.
 
         Args:
@@ -114,7 +114,7 @@ def strict_answer(
 ) -> dict[str, Any]:
     """Return the answer to a call, or an error for one that asks too much."""
     given = answer(method, params)
-    problem = strictness.find(method, params, given)
+    problem = strictness.find(method, params, answer=given)
     if not problem:
         return given
     fail(problem)
