@@ -1,21 +1,22 @@
 """Settings: read once, from ``stepline.toml`` and the environment, into a typed value.
 
 An environment variable ``STEPLINE_<NAME>`` wins over the file's ``<name>``; a
-command's option wins over both.
+command's option wins over both. An empty variable counts as not set.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from dataclasses import field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from stepline.errors import Location, SettingsError
+from stepline.errors import Location, Problem, SettingsError
 from stepline.frozen import frozen
 
 FILE_NAME = "stepline.toml"
+VARIABLE_PREFIX = "STEPLINE_"
+_SHOWN_TEXT = 40
 
 
 @frozen
@@ -40,24 +41,14 @@ class Settings:
     allow_before_install: bool = False
 
 
-_ISOLATIONS = ("fork", "process", "reuse")
-_TYPES: dict[str, type] = {
-    "executor": str,
-    "isolation": str,
-    "default_runtime": str,
-    "task_env": dict,
-    "plugins": list,
-    "allow_before_install": bool,
-}
-
-
 def cache_dir(environ: Mapping[str, str]) -> Path:
     """Return the folder for what may be kept between runs, and may be lost."""
-    if "STEPLINE_CACHE_DIR" in environ:
-        return Path(environ["STEPLINE_CACHE_DIR"]).absolute()
-    if "XDG_CACHE_HOME" in environ:
-        return Path(environ["XDG_CACHE_HOME"], "stepline")
-    return Path(environ.get("HOME", "/"), ".cache", "stepline")
+    if own := environ.get("STEPLINE_CACHE_DIR"):
+        return Path(own).absolute()
+    common = environ.get("XDG_CACHE_HOME", "")
+    if common.startswith("/"):  # a relative one is to be ignored, by its specification
+        return Path(common, "stepline")
+    return Path(environ.get("HOME") or "/", ".cache", "stepline")
 
 
 def read_settings(text: str, *, path: str, environ: Mapping[str, str]) -> Settings:
@@ -69,62 +60,179 @@ def read_settings(text: str, *, path: str, environ: Mapping[str, str]) -> Settin
         environ: Environment variables.
 
     Raises:
-        SettingsError: The file is not TOML, or a setting is unknown or of a wrong type.
+        SettingsError: The file is not TOML, or a setting is unknown or of a wrong type;
+            with all problems.
     """
-    values = _parse(text, path) if text.strip() else {}
-    for name, value in values.items():
-        _check(name, value, path)
-    values.update(_from_environment(environ))
-    if values.get("isolation", "fork") not in _ISOLATIONS:
-        raise SettingsError(
-            f"the setting isolation is '{values['isolation']}'",
-            where=Location(path),
-            hint=f"use one of: {', '.join(_ISOLATIONS)}",
-        )
-    if "plugins" in values:
-        values["plugins"] = tuple(values["plugins"])
+    problems: list[Problem] = []
+    values: dict[str, Any] = {}
+    for name, value in (_parse(text, path) if text.strip() else {}).items():
+        try:
+            values[name] = _READERS[name](value)
+        except KeyError:
+            problems.append(_unknown(name, _place(name, text, path)))
+        except _Unfit as unfit:
+            problems.append(unfit.problem(name, _place(name, text, path)))
+    for name, read in _READERS.items():
+        variable = f"{VARIABLE_PREFIX}{name.upper()}"
+        if word := environ.get(variable):
+            try:
+                values[name] = read(_FROM_TEXT.get(name, str)(word))
+            except _Unfit as unfit:
+                problems.append(unfit.problem(name, Location(variable)))
+    if problems:
+        first = problems[0]
+        raise SettingsError(first.message, where=first.where, hint=first.hint, problems=problems)
     return Settings(**values)
+
+
+class _Unfit(ValueError):
+    """A value does not fit its setting.
+
+    Args:
+        what: What it must be.
+        given: What it is, if its type alone does not say so.
+        hint: What to write instead.
+    """
+
+    def __init__(self, what: str, given: str, *, hint: str) -> None:
+        super().__init__(what)
+        self.given = given
+        self.hint = hint
+
+    def problem(self, name: str, where: Location) -> Problem:
+        message = f"the setting {name} must be {self}, not {self.given}"
+        return Problem("wrong-setting", message, where, self.hint)
 
 
 def _parse(text: str, path: str) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"not valid TOML: {error}", where=Location(path)) from error
-
-
-def _check(name: str, value: object, path: str) -> None:
-    if name not in _TYPES:
-        import difflib
-
-        near = difflib.get_close_matches(name, _TYPES, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known settings: {', '.join(_TYPES)}"
-        raise SettingsError(f"unknown setting '{name}'", where=Location(path), hint=hint)
-    if not isinstance(value, _TYPES[name]):
+        message, _, place = str(error).partition(" (at ")
+        digits = [int(word.strip(",)")) for word in place.split() if word[0].isdigit()]
+        where = Location(path, *(digits or (len(text.splitlines()),)))
         raise SettingsError(
-            f"the setting {name} must be of type {_TYPES[name].__name__}, "
-            f"not {type(value).__name__}",
-            where=Location(path),
-        )
+            f"not valid TOML: {message[:1].lower()}{message[1:]}",
+            where=where,
+            hint='a line is NAME = VALUE; text stands in quotes, as in executor = "process"',
+        ) from error
+    except RecursionError as error:
+        raise SettingsError("nested too deeply", where=Location(path)) from error
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for setting in fields(Settings):
-        text = environ.get(f"STEPLINE_{setting.name.upper()}")
-        if text is None:
-            continue
-        kind = _TYPES[setting.name]
-        if kind is str:
-            found[setting.name] = text
-        elif kind is bool:
-            found[setting.name] = text.lower() in ("1", "true", "yes", "on")
-        elif kind is list:
-            found[setting.name] = [part for part in text.split(",") if part]
-        else:
-            found[setting.name] = dict(
-                pair.split("=", 1) for pair in text.split(os.pathsep) if "=" in pair
-            )
-    return found
+def _place(name: str, text: str, path: str) -> Location:
+    """Return where a setting's name stands in the file."""
+    import re
+
+    start = rf"""^[ \t]*\[?[ \t]*["']?(?P<name>{re.escape(name)})["']?[ \t]*[=.\]]"""
+    found = re.search(start, text, re.MULTILINE)
+    if found is None:
+        return Location(path)
+    line_start = text.rfind("\n", 0, found.start("name")) + 1
+    line = text.count("\n", 0, line_start) + 1
+    return Location(path, line, found.start("name") - line_start + 1)
+
+
+def _unknown(name: str, where: Location) -> Problem:
+    import difflib
+
+    near = difflib.get_close_matches(name, _READERS, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    hint = f"{hint}settings are {', '.join(_READERS)}"
+    return Problem("unknown-setting", f"there is no setting '{name}'", where, hint)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _Unfit("text", _kind(value), hint="write it in quotes")
+    return value
+
+
+def _isolation(value: object) -> str:
+    if value not in _ISOLATIONS:
+        raise _Unfit("one of " + ", ".join(_ISOLATIONS), repr(value), hint='the default is "fork"')
+    return str(value)
+
+
+def _runtime(value: object) -> str:
+    text = _text(value)
+    major, _, minor = text.removeprefix("python").partition(".")
+    if text and not (text.startswith("python") and major == "3" and minor.isdecimal()):
+        raise _Unfit("a Python, python3.N", repr(text), hint='write it as in "python3.11"')
+    return text
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _Unfit("true or false", _kind(value), hint="write it without quotes")
+    return value
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _Unfit("a list of names", _kind(value), hint='write it as in ["observer.slack"]')
+    return tuple(value)
+
+
+def _variables(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise _Unfit("a table of texts", _kind(value), hint='write it as in {TZ = "UTC"}')
+    for name, text in value.items():
+        if not isinstance(text, str):
+            given = f"{_kind(text)} in {name}"
+            raise _Unfit("a table of texts", given, hint=f'write {name} = "…", in quotes')
+        if not name or "=" in name or "\0" in name + text:
+            raise _Unfit("a table of variables", f"with {name!r}", hint="rename the variable")
+    return value
+
+
+def _kind(value: object) -> str:
+    kinds = {str: "text", bool: "true or false", int: "a number", float: "a number"}
+    return {**kinds, list: "a list of other things", dict: "a table"}.get(type(value), "a time")
+
+
+def _flag_of(text: str) -> object:
+    words = {
+        **dict.fromkeys(("1", "true", "yes", "on"), True),
+        **dict.fromkeys(("0", "false", "no", "off"), False),
+    }
+    if text.lower() not in words:
+        raise _Unfit("true or false", repr(text), hint=f"use one of {', '.join(words)}")
+    return words[text.lower()]
+
+
+def _names_of(text: str) -> object:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _variables_of(text: str) -> object:
+    import json
+
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        given = repr(text if len(text) <= _SHOWN_TEXT else f"{text[:_SHOWN_TEXT]}…")
+        hint = """write it as in {"TZ": "UTC"}"""
+        raise _Unfit("a JSON object of texts", given, hint=hint) from error
+
+
+_ISOLATIONS = ("fork", "process", "reuse")
+
+_READERS: dict[str, Callable[[object], Any]] = {
+    "executor": _text,
+    "isolation": _isolation,
+    "default_runtime": _runtime,
+    "task_env": _variables,
+    "plugins": _names,
+    "allow_before_install": _flag,
+}
+"""By setting: returns the value of what TOML has for it."""
+
+_FROM_TEXT: dict[str, Callable[[str], object]] = {
+    "task_env": _variables_of,
+    "plugins": _names_of,
+    "allow_before_install": _flag_of,
+}
+"""By setting: turns an environment variable into what TOML would have; others are text."""
