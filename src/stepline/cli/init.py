@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from stepline.app.new_project import ProjectNames, project_files, project_names, write_project
+from stepline.parsing.task_script import RUNTIMES
 
 NAMESPACE = "private-demo"
 
@@ -30,7 +31,8 @@ def command(folder: Path, *, name: str | None, namespace: str, force: bool) -> N
 
     It runs at once, and its tests pass. No file is ever overwritten.
     """
-    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    own = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    runtime = own if own in RUNTIMES else RUNTIMES[-1]
     names = project_names(folder, name=name, namespace=namespace, runtime=runtime)
     texts = project_files(names)
     kept = write_project(folder, texts, force=force)

@@ -6,8 +6,11 @@ Stepline before a test asks for one of the fixtures.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +26,25 @@ if TYPE_CHECKING:
     from stepline_sdk.context import Context
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
+
+
+def pytest_load_initial_conftests() -> None:
+    """Let conftest files import what task scripts import."""
+    _offer_import_names()
+
+
+def pytest_configure() -> None:
+    """Let tests import what task scripts import, ``ts_sdk``, where nothing else brings it."""
+    _offer_import_names()
+
+
+def _offer_import_names() -> None:
+    found = find_spec("stepline_sdk")
+    folders = found.submodule_search_locations if found else None
+    for folder in folders or ():
+        names = os.path.join(folder, "compat")
+        if names not in sys.path:
+            sys.path.append(names)
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+import stepline.testing
+
 MAIN = """
     import os, sys, tempfile
     from datetime import datetime
@@ -530,6 +532,25 @@ def test_kit_process_executor_is_strict_too(project):
     main.write_text(main.read_text().replace("def give(input, context):\n", reads))
     [(kind, text)] = run(project, IN_WORKERS)
     assert (kind, "there is no file with fileId 'x'" in text) == ("failed", True), text
+
+
+def test_plugin_lets_tests_of_published_task_scripts_import_their_names(project):
+    body = """
+        from ts_sdk.taskdev import Context, load_test_file
+        fake = Context()
+        pointer = load_test_file(fake, "data/in.txt", "in.txt", file_category="RAW")
+        assert fake.read_file(pointer)["body"] == b"input"
+        assert run_function("read", files={"file": "data/in.txt"}) == {"text": "input"}
+    """
+    assert run(project, body) == [("passed", "")]
+
+
+def test_types_for_annotations_are_those_of_the_fixtures(files, secrets, run_function):
+    kinds = (stepline.testing.Files, stepline.testing.Secrets, stepline.testing.RunFunction)
+    assert (type(files), type(secrets), type(run_function)) == kinds
+    assert all(getattr(stepline.testing, name) for name in dir(stepline.testing))
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        stepline.testing.Nothing  # noqa: B018
 
 
 def test_plugin_unused_imports_nothing_of_the_platform():
