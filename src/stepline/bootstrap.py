@@ -63,13 +63,12 @@ class Plugins:
 
         Raises:
             SettingsError: No distribution registers the name.
-            PluginError: It cannot be imported, or implements an unknown hook.
+            PluginError: It cannot be imported, implements an unknown hook, or shares its
+                name with another.
         """
         if (loaded := self.manager.get_plugin(name)) is not None:
             return loaded
-        entry = next((entry for entry in self.entries() if entry.name == name), None)
-        if entry is None:
-            raise _unknown_plugin(name, self.entries())
+        entry = self._entry(name)
         try:
             plugin = _import_target(entry.target)
             self.manager.register(plugin, name=name)
@@ -84,6 +83,19 @@ class Plugins:
                 hint="mend, update or uninstall the package",
             ) from error
         return plugin
+
+    def _entry(self, name: str) -> PluginEntry:
+        found = [entry for entry in self.entries() if entry.name == name]
+        if not found:
+            raise _unknown_plugin(name, self.entries())
+        if len(found) > 1:
+            packages = ", ".join(f"{entry.package} {entry.version}" for entry in found)
+            raise PluginError(
+                f"several packages bring a plugin of this name: {packages}",
+                plugin=name,
+                hint="uninstall all of them but one",
+            )
+        return found[0]
 
     def load_all(self, names: Iterable[str]) -> None:
         """Load each of several plugins."""
@@ -161,21 +173,35 @@ def _cached_entries(cache_dir: Path) -> list[PluginEntry]:
     # The current folder, which `python -m` puts first, changes with every result in it.
     stamp = [[path, _changed(path)] for path in sys.path if path != os.getcwd()]
     file = cache_dir / "plugins.json"
-    try:
-        cached = json.loads(file.read_text())
-        if cached["stamp"] == stamp:
-            return [PluginEntry(*entry) for entry in cached["entries"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    entries = _scan_entries()
-    try:
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(f"plugins.{os.getpid()}.json")
-        partial.write_text(json.dumps({"stamp": stamp, "entries": entries}))
-        partial.replace(file)
-    except OSError:
-        pass  # a cache that cannot be written only costs time
+    entries = _kept_entries(file, stamp)
+    if entries is None:
+        entries = _scan_entries()
+        _keep_entries(file, {"stamp": stamp, "entries": entries})
     return entries
+
+
+def _kept_entries(file: Path, stamp: list[list[Any]]) -> list[PluginEntry] | None:
+    """Return the kept list; None if there is none, or not for this stamp, or a damaged one."""
+    try:
+        kept = json.loads(file.read_text())
+        entries = [PluginEntry(*entry) for entry in kept["entries"]]
+        sound = all(isinstance(part, str) for entry in entries for part in entry)
+        return entries if sound and kept["stamp"] == stamp else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _keep_entries(file: Path, content: Mapping[str, Any]) -> None:
+    partial = file.with_name(f"plugins.{os.getpid()}.json")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(content))
+        partial.replace(file)
+    except OSError:  # a cache that cannot be written only costs time
+        try:
+            partial.unlink(missing_ok=True)
+        except OSError:
+            pass
 
 
 def _changed(path: str) -> int:
