@@ -94,6 +94,7 @@ class Attempt:
         """
         self._to_task.put({"type": "run", "task": self._task, "folder": folder})
         self._to_task.flush()
+        self._template.prepare()
         while not self._over():
             self._lines.wait(self._wait_ms())
             self._put_log()
@@ -104,7 +105,7 @@ class Attempt:
         self._read_result()
         for stream in self._streams:
             stream.drain()
-        self._lines.pause(self._task_fds())
+        self._lines.pause([self._template.control, *self._task_fds()])
         self._template.release(self._seat)
         return self._forced is not None or not self._link.refused
 
@@ -174,8 +175,7 @@ class Attempt:
     # The task's side.
 
     def _task_fds(self) -> list[int]:
-        fds = [stream.fd for stream in self._streams]
-        return [self._link.fileno(), self._template.control, *fds]
+        return [self._link.fileno(), *(stream.fd for stream in self._streams)]
 
     def _on_link(self) -> bool:
         try:
@@ -186,13 +186,12 @@ class Attempt:
             # Only a task that writes to the worker's socket itself gets here.
             self._end(endings.failed("raised", "the worker cannot read its task: %s" % error))
             return False
-        return alive
+        return alive and self._result is None  # after the result, its end comes by itself
 
     def _on_task_frame(self, frame: Frame) -> None:
         kind = frame["type"]
         if kind == "result":
-            if self._result is None:
-                self._result = endings.by_result(frame)
+            self._result = self._result or endings.by_result(frame)
         elif kind == "started":
             self._put({"type": kind, "at": time.time()})
         elif kind == "call":

@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
 
 class Outbox:
-    """Frames on their way to an end that may be slow."""
+    """Frames on their way to an end that may be slow.
 
-    def __init__(self, connection: Connection, poll: select.poll) -> None:
+    Args:
+        connection: Where they go.
+        watch_room: Is told whether to `flush` again when there is room.
+    """
+
+    def __init__(self, connection: Connection, watch_room: Callable[[bool], None]) -> None:
         self._connection = connection
-        self._poll = poll
+        self._watch_room = watch_room
         self._data = bytearray()
-        self._waits_for_room = False
+        self._watched = False
 
     @property
     def size(self) -> int:
@@ -46,10 +51,9 @@ class Outbox:
                 del self._data[:sent]
         except OSError:
             self._data.clear()
-        if bool(self._data) != self._waits_for_room:
-            self._waits_for_room = bool(self._data)
-            events = select.POLLIN | (select.POLLOUT if self._data else 0)
-            self._poll.modify(self._connection.fileno(), events)
+        if bool(self._data) != self._watched:
+            self._watched = bool(self._data)
+            self._watch_room(self._watched)
 
 
 class Lines:
@@ -68,30 +72,40 @@ class Lines:
 
     def outbox(self, connection: Connection) -> Outbox:
         """Return a way to send on a connection that is listened to."""
-        outbox = Outbox(connection, self._poll)
-        self._outboxes[connection.fileno()] = outbox
-        return outbox
+        fd = connection.fileno()
+
+        def watch_room(wanted: bool) -> None:
+            if fd in self._handlers and fd not in self._paused:
+                self._poll.modify(fd, select.POLLIN | (select.POLLOUT if wanted else 0))
+
+        self._outboxes[fd] = Outbox(connection, watch_room)
+        return self._outboxes[fd]
 
     def wait(self, timeout_ms: int | None) -> None:
         """Wait for something to happen, and handle it."""
         for fd, events in self._poll.poll(timeout_ms):
+            if fd in self._paused:
+                continue  # since this very round
             if events & select.POLLOUT:
                 self._outboxes[fd].flush()
             if events & ~select.POLLOUT and fd in self._handlers and not self._handlers[fd]():
                 self._forget(fd)
 
     def pause(self, fds: Iterable[int]) -> None:
-        """Leave some unread for now."""
+        """Leave some unread, and what they have to get unsent, for now."""
         for fd in self._handlers.keys() & set(fds) - self._paused:
             self._poll.unregister(fd)
             self._paused.add(fd)
 
     def resume(self) -> None:
-        """Read again what was paused."""
+        """Read, and send, again what was paused."""
         for fd in self._paused:
-            self._poll.register(fd, select.POLLIN)
+            unsent = fd in self._outboxes and self._outboxes[fd].size
+            self._poll.register(fd, select.POLLIN | (select.POLLOUT if unsent else 0))
         self._paused.clear()
 
     def _forget(self, fd: int) -> None:
         del self._handlers[fd]
-        self._poll.unregister(fd)
+        if fd not in self._paused:  # the handler itself may have paused it
+            self._poll.unregister(fd)
+        self._paused.discard(fd)

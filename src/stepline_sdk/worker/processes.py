@@ -11,6 +11,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _SWEEP_SECONDS = 10.0
 _PAUSE_SECONDS = 0.0005
+_READ_BYTES = 4096
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -39,8 +40,7 @@ def children(pid: int) -> list[int]:
     found: list[int] = []
     try:
         for thread in os.listdir("/proc/%d/task" % pid):
-            with open("/proc/%d/task/%s/children" % (pid, thread)) as file:
-                found += map(int, file.read().split())
+            found += map(int, _read("/proc/%d/task/%s/children" % (pid, thread)).split())
     except OSError:
         pass  # it has ended
     return found
@@ -122,11 +122,21 @@ def _parents() -> list[tuple[int, int]]:
 
 def _parent(pid: int) -> int:
     try:
-        with open("/proc/%d/stat" % pid, "rb") as file:
-            stat = file.read()
+        stat = _read("/proc/%d/stat" % pid)
     except OSError:
         return 0
     return int(stat[stat.rindex(b")") + 2 :].split()[1])
+
+
+def _read(path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = [os.read(fd, _READ_BYTES)]
+        while parts[-1]:
+            parts.append(os.read(fd, _READ_BYTES))
+        return b"".join(parts)
+    finally:
+        os.close(fd)
 
 
 _KERNEL_LISTS_CHILDREN = os.path.exists("/proc/self/task/%d/children" % os.getpid())

@@ -21,7 +21,7 @@ from stepline_sdk.worker import capture, child, modules, processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Iterable, Sequence
+    from typing import Callable, Iterable, NoReturn, Sequence
 
     from stepline_sdk.worker.folders import TaskFolders
     from stepline_sdk.worker.memory import MemoryLimit
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _NOTE = struct.Struct("=iiq")
 _FD = struct.Struct("=i")
+# After so many runs the interpreter has adapted its code to what it does.
+_REHEARSALS = 10
 
 
 class Seat:
@@ -54,6 +56,16 @@ class Seat:
 class Template:
     """The worker's handle on a template.
 
+    Args:
+        isolation: Whether a task is a ``fork`` of it, a new ``process``, or runs in the
+            template itself, which is of ``reuse``.
+        names: Modules to import at once.
+        home: Folders for the template itself.
+        folders: Folders that each task finds fresh.
+        memory: The limit to come under.
+        private: The worker's own descriptors. A task, or what it leaves behind, must not
+            have them: the platform would take the worker for alive.
+
     Attributes:
         pid: Its process id.
         runs_tasks: Whether it runs tasks itself.
@@ -70,50 +82,28 @@ class Template:
         memory: MemoryLimit,
         private: Iterable[int],
     ) -> None:
-        """Start a template.
-
-        Args:
-            isolation: Whether a task is a ``fork`` of it, a new ``process``, or runs in
-                the template itself, which is of ``reuse``.
-            names: Modules to import at once.
-            home: Folders for the template itself.
-            folders: Folders that each task finds fresh.
-            memory: The limit to come under.
-            private: The worker's own descriptors. A task, or what it leaves behind, must
-                not have them: the platform would take the worker for alive.
-        """
         self.runs_tasks = isolation == "reuse"
         self.ended = False
         self._seats: deque[Seat] = deque()
-        self._control, there = socket.socketpair()
-        self._out, out_end = os.pipe()
-        self._err, err_end = os.pipe()
+        self._control, control = socket.socketpair()
+        self._out, out = os.pipe()
+        self._err, err = os.pipe()
         worker = os.getpid()
         self.pid = os.fork()
-        if self.pid:
-            there.close()
-            os.close(out_end)
-            os.close(err_end)
-            for fd in (self._out, self._err):
-                os.set_blocking(fd, False)
-            self._prepare()
-            return
-        try:
-            processes.die_with_parent(worker)
-            child.reset_signals()
-            os.dup2(out_end, 1)
-            os.dup2(err_end, 2)
-            for fd in (self._out, self._err, out_end, err_end, self._control.detach(), *private):
+        if not self.pid:
+            for fd in (self._out, self._err, self._control.detach(), *private):
                 os.close(fd)
-            memory.enter()
-            home.enter()
-            start = _load(isolation, names)
-            folders.set_variables()
-            _fill_seats(_Control(there), start)
-        except BaseException:
-            _print_traceback()
-        finally:
-            os._exit(1)
+            _become_template(
+                lambda: _serve(_Control(control), isolation, names, home=home, folders=folders),
+                outputs=(out, err),
+                memory=memory,
+                worker=worker,
+            )
+        control.close()
+        for ours, theirs in ((self._out, out), (self._err, err)):
+            os.close(theirs)
+            os.set_blocking(ours, False)
+        self.prepare()
 
     @property
     def control(self) -> int:
@@ -124,11 +114,20 @@ class Template:
         """Return the output streams, its own and its tasks', adding to ``log``."""
         return [capture.Stream(self._out, "out", log), capture.Stream(self._err, "err", log)]
 
+    def prepare(self) -> None:
+        """Have another seat made, for a task to come."""
+        link, there = socket.socketpair()
+        self._seats.append(Seat(wire.Connection(link)))
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, _FD.pack(there.fileno()))
+        try:
+            self._control.sendmsg([b"t"], [rights])
+        except OSError:
+            pass  # it is gone; who takes the seat finds that out
+        there.close()
+
     def take(self) -> Seat:
-        """Return the seat for the next task, and have another one made."""
-        seat = self._seats[-1]
-        self._prepare()
-        return seat
+        """Return the seat that is ready for a task, or nearly."""
+        return self._seats[-1]
 
     def release(self, seat: Seat) -> None:
         """Forget a seat whose task is over."""
@@ -161,16 +160,6 @@ class Template:
         os.close(self._out)
         os.close(self._err)
 
-    def _prepare(self) -> None:
-        link, there = socket.socketpair()
-        self._seats.append(Seat(wire.Connection(link)))
-        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, _FD.pack(there.fileno()))
-        try:
-            self._control.sendmsg([b"t"], [rights])
-        except OSError:
-            pass  # it is gone; who takes the seat finds that out
-        there.close()
-
     def _note(self, pid: int, status: int, peak_kib: int) -> None:
         """Take one note: seats are filled, and end, in the order in which they were made."""
         if status < 0:
@@ -195,17 +184,42 @@ class _Control:
         (fd,) = _FD.unpack(ancillary[0][2])
         return wire.Connection(socket.socket(fileno=fd))
 
-    def tell(self, pid: int, *, status: int = -1, peak_kib: int = 0) -> None:
-        """Tell that a process is there, or how it ended."""
-        self._socket.send(_NOTE.pack(pid, status, peak_kib))
+    def tell(self, notes: bytes) -> None:
+        """Tell which processes are there, and how others ended."""
+        self._socket.send(notes)
 
     def close(self) -> None:
         """Close this end, in a process that ends without Python's own clearing up."""
         os.close(self._fd)
 
 
-def _load(isolation: str, names: Iterable[str]) -> Start:
-    """Import what tasks need, and return how their processes are made."""
+def _become_template(
+    serve: Callable[[], None], *, outputs: Sequence[int], memory: MemoryLimit, worker: int
+) -> NoReturn:
+    try:
+        processes.die_with_parent(worker)
+        child.reset_signals()
+        for fd, theirs in zip((1, 2), outputs):
+            os.dup2(theirs, fd)
+            os.close(theirs)
+        memory.enter()
+        serve()
+    except BaseException:
+        _print_traceback()
+    finally:
+        os._exit(1)
+
+
+def _serve(
+    control: _Control,
+    isolation: str,
+    names: Iterable[str],
+    *,
+    home: TaskFolders,
+    folders: TaskFolders,
+) -> None:
+    """Import what tasks need, and make their processes until the worker is gone."""
+    home.enter()
     modules.extend_import_path()
     child.line_buffer()
     if isolation != "process":
@@ -213,15 +227,16 @@ def _load(isolation: str, names: Iterable[str]) -> Start:
     sys.dont_write_bytecode = True
     for name in names:
         _import(name)
+    folders.set_variables()
+    if isolation == "fork":
+        child.rehearse(_REHEARSALS)
     gc.freeze()
-    return {"fork": _fork_copy, "process": _fork_interpreter, "reuse": _run_here}[isolation]
+    starts = {"fork": _fork_copy, "process": _fork_interpreter, "reuse": _run_here}
+    _fill_seats(control, starts[isolation])
 
 
 def _fill_seats(control: _Control, start: Start) -> None:
-    """Make the process of each seat, then wait for the one before to end.
-
-    Until the worker is gone.
-    """
+    """Make the process of each seat, then wait for the one before to end."""
     earlier = 0
     while True:
         link = control.next_link()
@@ -229,11 +244,13 @@ def _fill_seats(control: _Control, start: Start) -> None:
             return
         pid = start(control, link)
         link.close()
-        if pid:
-            control.tell(pid)
+        # Both notes at once: each wakes the worker.
+        notes = _NOTE.pack(pid, -1, 0) if pid else b""
         if earlier:
             _, status, usage = os.wait4(earlier, 0)
-            control.tell(earlier, status=status, peak_kib=usage.ru_maxrss)
+            notes = _NOTE.pack(earlier, status, usage.ru_maxrss) + notes
+        if notes:
+            control.tell(notes)
         earlier = pid
 
 
@@ -247,7 +264,11 @@ def _import(name: str) -> None:
 
 
 def _fork_copy(control: _Control, link: wire.Connection) -> int:
-    return _fork(control, lambda: child.perform(link))
+    def work() -> int | None:
+        child.rehearse(1)
+        return child.perform(link)
+
+    return _fork(control, work)
 
 
 def _fork_interpreter(control: _Control, link: wire.Connection) -> int:
