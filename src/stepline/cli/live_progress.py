@@ -21,6 +21,9 @@ _WAITING, _RUNNING, _DONE, _FAILED = "waiting", "running", "done", "failed"
 class LiveProgress:
     """A line per step that changes in place; what tasks print scrolls above.
 
+    Nothing is drawn before the first step begins: until then a person may be asked for a
+    secret.
+
     Args:
         names: The steps' names, in order.
         file: The terminal.
@@ -33,12 +36,13 @@ class LiveProgress:
         self._spinner = Spinner("dots")
         self._console = Console(file=file, highlight=False)
         self._live = Live(get_renderable=self._draw, console=self._console, refresh_per_second=10)
-        self._live.start()
 
     def attempt_started(self, step: int, attempt: int) -> None:
         """Let the step's line move."""
         self._began = time.monotonic()
         self._states[step] = (_RUNNING, f"attempt {attempt}" if attempt > 1 else "")
+        if not self._live.is_started:
+            self._live.start()
 
     def log(self, step: int, attempt: int, line: LogLine) -> None:
         """Print a line of the task's output above."""

@@ -71,7 +71,7 @@ def readable(text: str) -> str:
         return text
     try:
         record = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     if not all(isinstance(record.get(name), str) for name in _SHOWN_MEMBERS):
         return text
