@@ -114,12 +114,14 @@ def test_parse_values_reports_all_problems_at_once():
 
 
 def test_check_values_complete_values_pass():
-    check_values(PROTOCOL, {"name": "n"}, ["key"], path=PATH)
-    check_values(PROTOCOL, {"name": "n", "speed": 0, "fast": False}, ["key", "spare"], path=PATH)
+    check_values(PROTOCOL, {"name": "n"}, secrets=["key"], path=PATH)
+    check_values(
+        PROTOCOL, {"name": "n", "speed": 0, "fast": False}, secrets=["key", "spare"], path=PATH
+    )
 
 
 def test_check_values_missing_names_key_label_and_option():
-    found = problems_of(lambda: check_values(PROTOCOL, {}, [], path=PATH))
+    found = problems_of(lambda: check_values(PROTOCOL, {}, secrets=[], path=PATH))
     assert found == [
         ("missing-value", "config 'name' (Name) is required", "give it by --config name=VALUE"),
         (
@@ -139,7 +141,7 @@ def test_check_values_missing_names_key_label_and_option():
 )
 def test_check_values_wrong_secret_is_refused(secret, code, hint):
     [problem] = problems_of(
-        lambda: check_values(PROTOCOL, {"name": "n"}, ["key", secret], path=PATH)
+        lambda: check_values(PROTOCOL, {"name": "n"}, secrets=["key", secret], path=PATH)
     )
     assert problem[0] == code
     assert hint in problem[2]

@@ -95,7 +95,7 @@ def record_of(workflow, *, masker=None, **changed):
     record = workflow_record(
         workflow,
         origin(**changed),
-        [attempt(0, RETURNED), attempt(1, RAISED)],
+        attempts=[attempt(0, RETURNED), attempt(1, RAISED)],
         finished_at="2030-01-02T03:04:06.000Z",
         masker=masker or Masker(),
     )
