@@ -32,4 +32,4 @@ def test_wheel_has_licence_and_entry_points(wheel):
     assert "Apache License" in wheel.read(info["licenses/LICENSE"]).decode()
     entry_points = wheel.read(info["entry_points.txt"]).decode()
     assert "[pytest11]\nstepline=stepline.testing.pytest_plugin" in entry_points
-    assert "[console_scripts]\nstepline=stepline.cli:main" in entry_points
+    assert "[console_scripts]\nstepline=stepline.launch:main" in entry_points

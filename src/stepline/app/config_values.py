@@ -48,7 +48,7 @@ def parse_values(texts: Mapping[str, str], protocol: Protocol, *, path: str) -> 
 
 
 def check_values(
-    protocol: Protocol, values: Mapping[str, Json], secrets: Iterable[str], *, path: str
+    protocol: Protocol, values: Mapping[str, Json], *, secrets: Iterable[str], path: str
 ) -> None:
     """Refuse to start with a required value or secret missing, or with an unknown one.
 

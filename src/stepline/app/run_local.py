@@ -89,6 +89,19 @@ class RunRequest:
 
 
 @frozen
+class WorkflowState:
+    """A workflow, and what has come of it so far.
+
+    Attributes:
+        workflow: Its state.
+        attempts: The records of its attempts in earlier runs, by step.
+    """
+
+    workflow: Workflow
+    attempts: Mapping[int, Sequence[Mapping[str, Any]]]
+
+
+@frozen
 class RunResult:
     """A finished workflow.
 
@@ -101,7 +114,7 @@ class RunResult:
     record: Mapping[str, Any]
 
 
-def run_local(request: RunRequest, ports: RunPorts, reporter: Reporter) -> RunResult:
+def run_local(request: RunRequest, *, ports: RunPorts, reporter: Reporter) -> RunResult:
     """Run a protocol from its first step to its end.
 
     Raises:
@@ -112,7 +125,7 @@ def run_local(request: RunRequest, ports: RunPorts, reporter: Reporter) -> RunRe
     """
     protocol, path = request.protocol, request.protocol_path
     values = parse_values(request.config, protocol, path=path)
-    check_values(protocol, values, request.secrets, path=path)
+    check_values(protocol, values, secrets=request.secrets, path=path)
     if request.input_file is None and TriggerType.SCHEDULED not in protocol.triggers:
         raise ConfigError(
             "the protocol is for files, and no input file was given",
@@ -132,27 +145,21 @@ def run_local(request: RunRequest, ports: RunPorts, reporter: Reporter) -> RunRe
             for step in protocol.steps
         ],
     )
-    return session.drive(workflow, WorkflowStarted(), reporter, {})
+    return session.drive(WorkflowState(workflow, {}), WorkflowStarted(), reporter=reporter)
 
 
 def retry_local(
-    workflow: Workflow,
-    request: RunRequest,
-    ports: RunPorts,
-    reporter: Reporter,
-    *,
-    earlier_attempts: Mapping[int, Sequence[Mapping[str, Any]]],
+    failed: WorkflowState, request: RunRequest, *, ports: RunPorts, reporter: Reporter
 ) -> RunResult:
     """Run a failed workflow on, from the step that failed, with all that it was pinned to.
 
     Args:
-        workflow: The workflow as it ended.
+        failed: The workflow as it ended.
         request: What it was pinned to.
         ports: The adapters.
         reporter: Told of all progress.
-        earlier_attempts: The records of attempts until now, by step.
     """
-    return _Session(request, ports).drive(workflow, RetryRequested(), reporter, earlier_attempts)
+    return _Session(request, ports).drive(failed, RetryRequested(), reporter=reporter)
 
 
 class _Session:
@@ -167,13 +174,7 @@ class _Session:
         )
         self.secrets.check()
 
-    def drive(
-        self,
-        workflow: Workflow,
-        event: Event,
-        reporter: Reporter,
-        earlier: Mapping[int, Sequence[Mapping[str, Any]]],
-    ) -> RunResult:
+    def drive(self, state: WorkflowState, event: Event, *, reporter: Reporter) -> RunResult:
         request, ports = self._request, self._ports
         executor = ports.executor(request.executor, request.options)
         try:
@@ -185,13 +186,13 @@ class _Session:
                 clock=ports.clock,
                 sleep=ports.sleep,
             )
-            workflow = runner.run(workflow, event)
+            workflow = runner.run(state.workflow, event)
         finally:
             executor.close()
         record = workflow_record(
             workflow,
-            self._origin(earlier),
-            runner.attempts,
+            self._origin(state.attempts),
+            attempts=runner.attempts,
             finished_at=ports.now(),
             masker=self._masker,
         )

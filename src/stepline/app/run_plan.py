@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from stepline.app.code_store import stored_code
 from stepline.app.load import load_manifest, load_protocol, load_task_script, restore_protocol
 from stepline.app.pinning import pin_scripts
-from stepline.app.run_local import RunRequest
+from stepline.app.run_local import RunRequest, WorkflowState
 from stepline.app.run_secrets import parse_source
 from stepline.app.task_scripts import find_scripts, match_steps
 from stepline.app.workflow_record import restore_workflow
@@ -19,7 +19,6 @@ from stepline.model.file import FileRecord
 from stepline.model.protocol import Protocol, TaskReference
 from stepline.model.task import Isolation
 from stepline.model.values import Json
-from stepline.model.workflow import Workflow
 from stepline.parsing import Parsed
 from stepline.ports.executor import ExecutorOptions, ScriptVersion
 from stepline.ports.lake import LocalLake
@@ -155,7 +154,7 @@ def _pin(
 
 def plan_retry(
     record: Mapping[str, Any], machine: Machine, *, path: Path, secrets: Mapping[str, str]
-) -> tuple[Workflow, RunRequest, Mapping[int, Sequence[Mapping[str, Any]]]]:
+) -> tuple[WorkflowState, RunRequest]:
     """Return a recorded workflow, and what it was pinned to.
 
     Args:
@@ -165,7 +164,7 @@ def plan_retry(
         secrets: Sources that take the place of the recorded ones.
 
     Returns:
-        The workflow, the request for going on with it, and its attempts' records by step.
+        The workflow as it ended, and the request for going on with it.
 
     Raises:
         ConfigError: The workflow did not fail, or what it was pinned to is no longer there
@@ -199,7 +198,8 @@ def plan_retry(
         lake=record["lake"],
         ids=record["ids"],
     )
-    return workflow, request, dict(enumerate(step["attempts"] for step in record["steps"]))
+    attempts = dict(enumerate(step["attempts"] for step in record["steps"]))
+    return WorkflowState(workflow, attempts), request
 
 
 def _recorded_versions(
@@ -245,8 +245,8 @@ def _recorded_input(record: Mapping[str, Any], machine: Machine) -> FileRecord |
 def plan_call(
     folder: Path,
     function: str,
-    machine: Machine,
     *,
+    machine: Machine,
     value: Mapping[str, Json],
     files: Mapping[str, Path],
     config: Mapping[str, str],

@@ -64,8 +64,8 @@ def protocol_digest(protocol: Protocol) -> str:
 def workflow_record(
     workflow: Workflow,
     origin: Origin,
-    attempts: Iterable[StepAttempt],
     *,
+    attempts: Iterable[StepAttempt],
     finished_at: str,
     masker: Masker,
 ) -> dict[str, Any]:

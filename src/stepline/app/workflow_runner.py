@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from stepline import __version__
 from stepline.app.attempts import AttemptPlan, AttemptRecord, Platform, run_attempt
@@ -33,16 +33,28 @@ ORG = "local"
 PIPELINE_NAME = "stepline run"
 
 
+class Attempt(NamedTuple):
+    """Which attempt at which step.
+
+    Attributes:
+        step: Index of the step.
+        number: Number of the attempt, from 1.
+    """
+
+    step: int
+    number: int
+
+
 class Reporter(Protocol):
     """Shows a workflow's progress to somebody."""
 
-    def attempt_started(self, step: int, attempt: int) -> None:
+    def attempt_started(self, attempt: Attempt) -> None:
         """An attempt begins."""
 
-    def log(self, step: int, attempt: int, line: LogLine) -> None:
+    def log(self, attempt: Attempt, line: LogLine) -> None:
         """The task printed a line; secrets are masked."""
 
-    def attempt_finished(self, step: int, attempt: int, record: AttemptRecord) -> None:
+    def attempt_finished(self, attempt: Attempt, record: AttemptRecord) -> None:
         """An attempt ended."""
 
     def retry_scheduled(self, step: int, delay_s: float) -> None:
@@ -105,16 +117,16 @@ class WorkflowRunner:
         return None
 
     def _attempt(self, workflow: Workflow, command: StartTask) -> Event:
-        step, attempt = command.step, command.attempt
-        self.reporter.attempt_started(step, attempt)
+        attempt = Attempt(command.step, command.attempt)
+        self.reporter.attempt_started(attempt)
         record = run_attempt(
             self._plan(workflow, command),
             self.platform,
-            log=lambda line: self.reporter.log(step, attempt, line),
+            log=lambda line: self.reporter.log(attempt, line),
         )
-        self.attempts.append(StepAttempt(step, attempt, record))
-        self.reporter.attempt_finished(step, attempt, record)
-        return AttemptFinished(step, attempt, record.outcome, at=self.clock())
+        self.attempts.append(StepAttempt(command.step, command.attempt, record))
+        self.reporter.attempt_finished(attempt, record)
+        return AttemptFinished(command.step, command.attempt, record.outcome, at=self.clock())
 
     def _plan(self, workflow: Workflow, command: StartTask) -> AttemptPlan:
         task = workflow.protocol.steps[command.step].task

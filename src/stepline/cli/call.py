@@ -53,14 +53,14 @@ def command(
     request = plan_call(
         task_script,
         function,
-        run.machine,
+        machine=run.machine,
         value=_input(input_json),
         files={name: Path(path) for name, path in paths.items()},
         config=parse_pairs(config, option="--config"),
         secrets=parse_pairs(secret, option="--secret"),
     )
     with run.session([function]) as progress:
-        result = run_local(request, run.ports(), progress)
+        result = run_local(request, ports=run.ports(), reporter=progress)
         return run.finish(result, progress)
 
 

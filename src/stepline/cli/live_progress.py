@@ -12,6 +12,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from stepline.app.attempts import AttemptRecord
+from stepline.app.workflow_runner import Attempt
 from stepline.cli.progress import readable
 from stepline.ports.executor import LogLine
 
@@ -37,24 +38,29 @@ class LiveProgress:
         self._console = Console(file=file, highlight=False)
         self._live = Live(get_renderable=self._draw, console=self._console, refresh_per_second=10)
 
-    def attempt_started(self, step: int, attempt: int) -> None:
+    def attempt_started(self, attempt: Attempt) -> None:
         """Let the step's line move."""
         self._began = time.monotonic()
-        self._states[step] = (_RUNNING, f"attempt {attempt}" if attempt > 1 else "")
+        self._states[attempt.step] = (
+            _RUNNING,
+            f"attempt {attempt.number}" if attempt.number > 1 else "",
+        )
         if not self._live.is_started:
             self._live.start()
 
-    def log(self, step: int, attempt: int, line: LogLine) -> None:
+    def log(self, attempt: Attempt, line: LogLine) -> None:
         """Print a line of the task's output above."""
-        self._console.print(Text(f"{self._names[step]} | {readable(line.text)}", style="dim"))
+        self._console.print(
+            Text(f"{self._names[attempt.step]} | {readable(line.text)}", style="dim")
+        )
 
-    def attempt_finished(self, step: int, attempt: int, record: AttemptRecord) -> None:
+    def attempt_finished(self, attempt: Attempt, record: AttemptRecord) -> None:
         """Show how the attempt ended."""
         outcome = record.outcome
         if outcome.succeeded:
-            self._states[step] = (_DONE, f"{outcome.duration_s:.2f} s")
+            self._states[attempt.step] = (_DONE, f"{outcome.duration_s:.2f} s")
             return
-        self._states[step] = (_FAILED, outcome.message)
+        self._states[attempt.step] = (_FAILED, outcome.message)
         if outcome.traceback:
             self._console.print(Text(outcome.traceback.rstrip(), style="red"))
 

@@ -17,6 +17,7 @@ from stepline import settings
 from stepline.app.folders import remove_folder
 from stepline.app.run_local import RunPorts, RunResult
 from stepline.app.run_plan import Machine
+from stepline.app.workflow_runner import Attempt
 from stepline.bootstrap import Plugins
 from stepline.cli.interrupts import interruptible
 from stepline.cli.progress import Progress, make_progress
@@ -233,10 +234,11 @@ class _Logged:
         self.close = progress.close
         self._show = progress.log
 
-    def log(self, step: int, attempt: int, line: LogLine) -> None:
-        text = f"{_iso(line.at)} {self._names[step]} {attempt} {line.stream} {line.text}\n"
+    def log(self, attempt: Attempt, line: LogLine) -> None:
+        name = f"{self._names[attempt.step]} {attempt.number}"
+        text = f"{_iso(line.at)} {name} {line.stream} {line.text}\n"
         self._file.write(text)
-        self._show(step, attempt, line)
+        self._show(attempt, line)
 
 
 def _read_settings(environ: Mapping[str, str]) -> Settings:

@@ -10,7 +10,7 @@ from typing import Protocol, TextIO
 import click
 
 from stepline.app.attempts import AttemptRecord
-from stepline.app.workflow_runner import Reporter
+from stepline.app.workflow_runner import Attempt, Reporter
 from stepline.ports.executor import LogLine
 
 _SHOWN_MEMBERS = ("level", "message")
@@ -35,16 +35,17 @@ class PlainProgress:
         self._names = names
         self._file = file
 
-    def attempt_started(self, step: int, attempt: int) -> None:
+    def attempt_started(self, attempt: Attempt) -> None:
         """Print the step's name."""
-        again = f", attempt {attempt}" if attempt > 1 else ""
+        again = f", attempt {attempt.number}" if attempt.number > 1 else ""
+        step = attempt.step
         self._print(f"[{step + 1}/{len(self._names)}] {self._names[step]}{again}")
 
-    def log(self, step: int, attempt: int, line: LogLine) -> None:
+    def log(self, attempt: Attempt, line: LogLine) -> None:
         """Print a line of the task's output."""
         self._print(f"  | {readable(line.text)}")
 
-    def attempt_finished(self, step: int, attempt: int, record: AttemptRecord) -> None:
+    def attempt_finished(self, attempt: Attempt, record: AttemptRecord) -> None:
         """Print how the attempt ended."""
         outcome = record.outcome
         if outcome.succeeded:

@@ -70,7 +70,7 @@ def _run(run: LocalRun, words: RunWords) -> int:
     run.open_lake()
     request = plan_run(words, run.machine)
     with run.session([step.name for step in request.protocol.steps]) as progress:
-        result = run_local(request, run.ports(), progress)
+        result = run_local(request, ports=run.ports(), reporter=progress)
         return run.finish(result, progress)
 
 
@@ -84,9 +84,9 @@ def _retry(run: LocalRun, words: RunWords) -> int:
     _check_words(run, words, record, path)
     run.choices = replace(run.choices, lake=_path(record["lake"]), ids=_path(record["ids"]))
     run.open_lake(own_results=True)
-    workflow, request, earlier = plan_retry(record, run.machine, path=path, secrets=words.secrets)
+    failed, request = plan_retry(record, run.machine, path=path, secrets=words.secrets)
     with run.session([step.name for step in request.protocol.steps]) as progress:
-        result = retry_local(workflow, request, run.ports(), progress, earlier_attempts=earlier)
+        result = retry_local(failed, request, ports=run.ports(), reporter=progress)
         return run.finish(result, progress)
 
 

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from stepline.app.attempts import AttemptRecord
+from stepline.app.workflow_runner import Attempt
 from stepline.cli import progress
 from stepline.cli.progress import PlainProgress, make_progress, readable
 from stepline.model.task import OutcomeKind, TaskOutcome
@@ -33,19 +34,19 @@ def plain(file):
 
 
 def test_plain_progress_of_a_step_that_succeeds(plain, file):
-    plain.attempt_started(1, 1)
-    plain.log(1, 1, LogLine(at=1.0, stream="out", text="50 %"))
-    plain.attempt_finished(1, 1, record())
+    plain.attempt_started(Attempt(1, 1))
+    plain.log(Attempt(1, 1), LogLine(at=1.0, stream="out", text="50 %"))
+    plain.attempt_finished(Attempt(1, 1), record())
     plain.close()
     assert file.getvalue() == "[2/2] push\n  | 50 %\n  done in 1.23 s\n"
 
 
 def test_plain_progress_of_a_step_that_fails_and_is_retried(plain, file):
     failure = record(OutcomeKind.RAISED, message="no plate", traceback="Traceback …\n  File …\n")
-    plain.attempt_started(0, 1)
-    plain.attempt_finished(0, 1, failure)
+    plain.attempt_started(Attempt(0, 1))
+    plain.attempt_finished(Attempt(0, 1), failure)
     plain.retry_scheduled(0, 2.5)
-    plain.attempt_started(0, 2)
+    plain.attempt_started(Attempt(0, 2))
     assert file.getvalue().splitlines() == [
         "[1/2] decode",
         "  failed after 1.23 s: no plate",
@@ -91,14 +92,14 @@ def test_make_progress_without_a_terminal_prints_plain_lines(monkeypatch, file):
     monkeypatch.setattr(progress.sys, "stdout", file)
     monkeypatch.setattr(progress.sys, "stderr", Terminal())
     made = make_progress(["a"], json_output=False)
-    made.attempt_started(0, 1)
+    made.attempt_started(Attempt(0, 1))
     assert file.getvalue() == "[1/1] a\n"
 
 
 def test_make_progress_for_json_leaves_standard_output_alone(monkeypatch, file):
     monkeypatch.setattr(progress.sys, "stdout", Terminal())
     monkeypatch.setattr(progress.sys, "stderr", file)
-    make_progress(["a"], json_output=True).attempt_started(0, 1)
+    make_progress(["a"], json_output=True).attempt_started(Attempt(0, 1))
     assert file.getvalue() == "[1/1] a\n"
 
 
@@ -108,7 +109,7 @@ def test_make_progress_on_a_terminal_draws(monkeypatch):
     made = make_progress(["decode"], json_output=False)
     made.close()
     assert terminal.getvalue() == ""
-    made.attempt_started(0, 1)
-    made.attempt_finished(0, 1, record())
+    made.attempt_started(Attempt(0, 1))
+    made.attempt_finished(Attempt(0, 1), record())
     made.close()
     assert "decode" in terminal.getvalue()

@@ -13,6 +13,7 @@ from stepline.app.attempts import AttemptRecord
 from stepline.app.run_local import RunPorts, RunRequest, run_local
 from stepline.app.run_plan import Machine, RunWords, plan_run
 from stepline.app.run_secrets import SecretSource
+from stepline.app.workflow_runner import Attempt
 from stepline.errors import ConfigError, Location, PlatformError
 from stepline.expressions.suggest import nearest_hint
 from stepline.frozen import frozen
@@ -155,7 +156,7 @@ class RunProtocol:
             request = self._request(protocol, env or {}, executor, task_scripts)
             request = self._given(request, input, dict(config or {}), set(secrets or {}))
             printer = Printer([step.name for step in request.protocol.steps])
-            result = run_local(request, self._ports(), _Reporter(printer))
+            result = run_local(request, ports=self._ports(), reporter=_Reporter(printer))
         session.check()
         return self._result(result.record, printer)
 
@@ -294,16 +295,16 @@ class _Reporter:
     def __init__(self, printer: Printer) -> None:
         self._printer = printer
 
-    def attempt_started(self, step: int, attempt: int) -> None:
+    def attempt_started(self, attempt: Attempt) -> None:
         pass
 
-    def log(self, step: int, attempt: int, line: LogLine) -> None:
-        self._printer.take(step, line)
+    def log(self, attempt: Attempt, line: LogLine) -> None:
+        self._printer.take(attempt.step, line)
 
-    def attempt_finished(self, step: int, attempt: int, record: AttemptRecord) -> None:
+    def attempt_finished(self, attempt: Attempt, record: AttemptRecord) -> None:
         outcome = record.outcome
         if not outcome.succeeded:
-            self._printer.note(f"{self._printer.name(step)} failed: {outcome.message}")
+            self._printer.note(f"{self._printer.name(attempt.step)} failed: {outcome.message}")
             self._printer.note(outcome.traceback)
 
     def retry_scheduled(self, step: int, delay_s: float) -> None:
