@@ -29,6 +29,7 @@ from stepline.model.protocol import Protocol
 from stepline.model.task_script import Manifest, TaskScript
 from stepline.parsing.references import LocalTaskScript, check_references
 from stepline.parsing.result import Parsed
+from stepline.parsing.source import decode_source
 
 _SCRIPTS_FOLDER = "task-scripts"
 _V2 = "protocol-v2"
@@ -87,6 +88,10 @@ class _Validator:
         if not path.is_dir():
             kind = kind_of_file(path)
             if kind is None:
+                problems = _syntax_problems(path)
+                if problems:
+                    yield Report(str(path), None, problems)
+                    return
                 hint = "name a protocol.yml, a config.json or a manifest.json"
                 yield _refused(path, "unknown-file", "this is not a file to validate", hint=hint)
                 return
@@ -192,6 +197,21 @@ def _identity_problems(parsed: Parsed[Protocol], manifest: Manifest) -> Iterator
             what = f"the {key} is {said!r} here and {holds!r} in {MANIFEST_FILE}, which holds"
             hint = "remove it here, or make both the same"
             yield Problem("other-identity", what, parsed.locate(key), hint, "warning", key)
+
+
+def _syntax_problems(path: Path) -> tuple[Problem, ...]:
+    """Return why a JSON file cannot be read, and so not be told what it is."""
+    if path.suffix != ".json":
+        return ()
+    data, problem = read_source(path)
+    if problem is not None:
+        return (problem,)
+    text, problem = decode_source(data, path=str(path))
+    if problem is not None:
+        return (problem,)
+    from stepline.parsing.json_tree import parse_json
+
+    return tuple(parse_json(text, path=str(path)).problems)
 
 
 def _refused(path: Path, code: str, what: str, *, hint: str = "") -> Report:

@@ -11,8 +11,10 @@ import re
 
 from stepline.errors import Location, Problem
 from stepline.parsing.nodes import (
+    DEPTH_HINT,
     MAX_DEPTH,
     MAX_NODES,
+    SIZE_HINT,
     Document,
     Mapping,
     Node,
@@ -147,7 +149,8 @@ class _Reader:
     def value(self) -> Node:
         self.nodes += 1
         if self.nodes > MAX_NODES:
-            raise self.fault(f"the file has more than {MAX_NODES:,} values", code="too-many-values")
+            what = f"the file has more than {MAX_NODES:,} values"
+            raise self.fault(what, code="too-many-values", hint=SIZE_HINT)
         self.skip_space()
         char = self.peek()
         if char and char in "{[":
@@ -165,7 +168,8 @@ class _Reader:
 
     def open(self, char: str) -> Mapping | Sequence:
         if len(self.stack) >= MAX_DEPTH:
-            raise self.fault(f"values are nested more than {MAX_DEPTH} deep", code="too-deep")
+            what = f"values are nested more than {MAX_DEPTH} deep"
+            raise self.fault(what, code="too-deep", hint=DEPTH_HINT)
         line, column = self.place(self.at)
         make = Mapping if char == "{" else Sequence
         node = make(line=line, column=column, start=self.at, end=self.at)

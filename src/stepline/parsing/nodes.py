@@ -13,6 +13,8 @@ from stepline.parsing.source import place
 MAX_DEPTH = 64
 MAX_NODES = 100_000
 MAX_PROBLEMS = 200
+DEPTH_HINT = "flatten it; large data belongs into a file that a task script reads"
+SIZE_HINT = "split it; large data belongs into a file that a task script reads"
 
 
 class Style(Enum):

@@ -17,8 +17,10 @@ import yaml
 
 from stepline.errors import Location, Problem
 from stepline.parsing.nodes import (
+    DEPTH_HINT,
     MAX_DEPTH,
     MAX_NODES,
+    SIZE_HINT,
     Document,
     Mapping,
     Node,
@@ -152,7 +154,7 @@ class _Builder:
             _refuse_tag(event)
         if len(self.stack) >= MAX_DEPTH:
             message = f"values are nested more than {MAX_DEPTH} deep"
-            raise _Refused("too-deep", message, event.start_mark)
+            raise _Refused("too-deep", message, event.start_mark, hint=DEPTH_HINT)
         mark = event.start_mark
         make = Mapping if kind == "map" else Sequence
         node = make(line=mark.line + 1, column=mark.column + 1, start=mark.index, end=mark.index)
@@ -199,7 +201,7 @@ class _Builder:
         self.aliased += self.weight(node)
         if self.aliased > MAX_ALIASED:
             message = f"the aliases up to here stand for more than {MAX_ALIASED:,} characters"
-            raise _Refused("too-many-aliases", message, mark)
+            raise _Refused("too-many-aliases", message, mark, hint=SIZE_HINT)
         self.add(node, event)
 
     def add(self, node: Node, event: Any) -> None:
@@ -207,7 +209,7 @@ class _Builder:
         self.nodes += 1
         if self.nodes > MAX_NODES:
             message = f"the file has more than {MAX_NODES:,} values"
-            raise _Refused("too-many-values", message, event.start_mark)
+            raise _Refused("too-many-values", message, event.start_mark, hint=SIZE_HINT)
         if not self.stack:
             self.root = node
             return

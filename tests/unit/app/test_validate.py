@@ -110,14 +110,16 @@ def test_validate_paths_same_file_twice_is_reported_once(project):
         ("nowhere", "no-such-file"),
         ("empty", "nothing-found"),
         ("a.txt", "unknown-file"),
-        ("b.json", "unknown-file"),
-        ("large.json", "unknown-file"),
+        ("b.json", "json-syntax"),
+        ("c.json", "unknown-file"),
+        ("large.json", "file-too-large"),
     ],
 )
 def test_validate_paths_nothing_to_validate_is_an_error(project, name, code):
     (project.folder / "empty").mkdir()
     project.write("a.txt", "x")
     project.write("b.json", "[")
+    project.write("c.json", "{}")
     project.write("large.json", "{}" + " " * 2**21)
     (report,) = project.reports(name)
     assert (report.kind, report.valid) == (None, False)
