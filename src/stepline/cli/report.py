@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import click
 
-from stepline.errors import SteplineError, UserError
+from stepline.errors import Problem, SteplineError, UserError
 
 
 def report_error(error: Exception) -> int:
@@ -15,13 +18,39 @@ def report_error(error: Exception) -> int:
     if not isinstance(error, SteplineError):
         return _report_fault(error)
     problems = error.problems if isinstance(error, UserError) else ()
-    for problem in problems:
-        line = f"{problem.where}: {problem.severity}: {problem.message} [{problem.code}]"
-        _print(line, problem.hint)
+    print_problems(problems, err=True)
     if not problems:
         where = f"{error.where}: " if error.where else ""
         _print(f"{where}error: {error.what}", error.hint)
     return error.exit_code
+
+
+def print_problems(problems: Sequence[Problem], *, err: bool = False) -> None:
+    """Print problems with the source lines at fault.
+
+    Args:
+        problems: The problems.
+        err: Print to standard error.
+    """
+    if not problems:
+        return
+    from stepline.parsing.render import render_problem
+
+    sources: dict[str, str | None] = {}
+    for problem in problems:
+        path = problem.where.path
+        if path not in sources:
+            sources[path] = _source(Path(path))
+        click.echo(render_problem(problem, sources[path]), err=err)
+        click.echo(err=err)
+
+
+def _source(path: Path) -> str | None:
+    """Return a file's text for showing the lines at fault, if it can be read."""
+    from stepline.app.load import read_source
+
+    data, problem = read_source(path)
+    return None if problem else data.decode("utf-8", "replace").removeprefix("\ufeff")
 
 
 def _report_fault(error: Exception) -> int:

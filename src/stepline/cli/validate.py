@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from stepline.cli.report import print_problems
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from stepline.app.validate import Report
@@ -49,24 +51,8 @@ def _print_json(problems: Sequence[Problem], *, valid: bool) -> None:
 
 
 def _print_text(reports: Sequence[Report], problems: Sequence[Problem]) -> None:
-    sources: dict[str, str | None] = {}
-    if problems:
-        from stepline.parsing.render import render_problem
-    for problem in problems:
-        path = problem.where.path
-        if path not in sources:
-            sources[path] = _source(Path(path))
-        click.echo(render_problem(problem, sources[path]))
-        click.echo()
+    print_problems(problems)
     click.echo(_summary(reports, problems))
-
-
-def _source(path: Path) -> str | None:
-    """Return a file's text for showing the lines at fault, if it can be read."""
-    from stepline.app.load import read_source
-
-    data, problem = read_source(path)
-    return None if problem else data.decode("utf-8", "replace").removeprefix("\ufeff")
 
 
 def _summary(reports: Sequence[Report], problems: Sequence[Problem]) -> str:
