@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import time
 
@@ -37,6 +38,7 @@ class Attempt:
         template: What the task's process comes from.
         platform: Connection to the platform.
         memory: The memory limit, begun for this task.
+        wakeup: Descriptor that becomes readable when a process below the worker ends.
         log: Where the task's output goes.
     """
 
@@ -47,6 +49,7 @@ class Attempt:
         *,
         platform: Connection,
         memory: MemoryLimit,
+        wakeup: int,
         log: Log,
     ) -> None:
         self._task = task
@@ -55,6 +58,7 @@ class Attempt:
         self._template = template
         self._platform = platform
         self._memory = memory
+        self._wakeup = wakeup
         self._log = log
         self._result: Frame | None = None
         self._forced: Frame | None = None
@@ -68,6 +72,7 @@ class Attempt:
         self._lines.listen(platform.fileno(), self._on_platform)
         self._lines.listen(self._link.fileno(), self._on_link)
         self._lines.listen(template.control, self._on_template)
+        self._lines.listen(wakeup, self._on_wakeup)
         for stream in self._streams:
             self._lines.listen(stream.fd, stream.read)
         self._to_platform = self._lines.outbox(platform)
@@ -204,9 +209,18 @@ class Attempt:
 
     def _on_template(self) -> bool:
         alive = self._template.hear()
-        if not alive and self._seat.status is None:
-            self._seat.status = self._template.end()
+        if not alive:
+            processes.kill(self._template.pid)  # it is of no use without its line
         return alive
+
+    def _on_wakeup(self) -> bool:
+        """See whether the template has ended; what holds its line may live on."""
+        os.read(self._wakeup, 4096)
+        if not self._template.ended and self._template.gone:
+            self._template.hear()
+            status = self._template.end()
+            self._seat.status = status if self._seat.status is None else self._seat.status
+        return True
 
     def _over(self) -> bool:
         done = self._template.runs_tasks and self._result is not None

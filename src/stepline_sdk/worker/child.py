@@ -123,8 +123,10 @@ def line_buffer() -> None:
 
 
 def reset_signals() -> None:
-    """Undo what the worker set for itself."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """Undo what the worker set for itself, or an imported module."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

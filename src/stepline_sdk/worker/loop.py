@@ -35,6 +35,9 @@ class Worker:
         self._template: Template | None = None
         self._modules: list[str] = []
         self._memory: MemoryLimit = memory.WatchedMemory()
+        self._wakeup, self._wakeup_end = os.pipe()
+        for end in (self._wakeup, self._wakeup_end):
+            os.set_blocking(end, False)
         os.set_inheritable(platform.fileno(), False)
 
     def serve(self) -> None:
@@ -43,6 +46,8 @@ class Worker:
         After a stop, the platform removes the cgroup: that is quicker from outside.
         """
         processes.become_subreaper()
+        signal.set_wakeup_fd(self._wakeup_end, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _wake)
         for number in _ENDING_SIGNALS:
             signal.signal(number, _leave)
         stopped = False
@@ -98,7 +103,14 @@ class Worker:
         log = capture.Log(task["limits"].get("log_bytes"))
         for _ in range(_TRIES):
             template = self._get_template()
-            attempt = Attempt(task, template, platform=self._platform, memory=self._memory, log=log)
+            attempt = Attempt(
+                task,
+                template,
+                platform=self._platform,
+                memory=self._memory,
+                wakeup=self._wakeup,
+                log=log,
+            )
             began = attempt.watch(self._folders.work)
             if template.ended:
                 template.close()
@@ -117,9 +129,12 @@ class Worker:
                 home=self._home,
                 folders=self._folders,
                 memory=self._memory,
-                private=(self._platform.fileno(), *self._memory.fds),
+                private=self._private(),
             )
         return self._template
+
+    def _private(self) -> tuple[int, ...]:
+        return (self._platform.fileno(), self._wakeup, self._wakeup_end, *self._memory.fds)
 
     def _begin_memory(self, limit_mb: int | None) -> None:
         try:
@@ -133,6 +148,10 @@ class Worker:
             self._template = None
             processes.sweep()
             self._memory.begin(limit_mb)
+
+
+def _wake(*_: object) -> None:
+    """Nothing: that the signal came is written to the wakeup descriptor."""
 
 
 def _leave(*_: object) -> None:

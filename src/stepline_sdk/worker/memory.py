@@ -24,6 +24,8 @@ _MIB = 1024 * 1024
 _V1_ROOT = "/sys/fs/cgroup/memory"
 _V2_ROOT = "/sys/fs/cgroup"
 _REMOVE_SECONDS = 1.0
+# With less, the worker itself would be ended; no interpreter runs in that.
+_LEAST_MB = 16
 
 
 class LimitTooLow(Exception):
@@ -109,7 +111,7 @@ class CgroupMemory:
         """Set the limit for the task that starts next.
 
         Raises:
-            LimitTooLow: More is in use already.
+            LimitTooLow: More is in use already, or would be by any task.
         """
         self._kills_before = self._kills()
         if limit_mb == self._limit:
@@ -144,6 +146,8 @@ class CgroupMemory:
     def _set(self, limit: int) -> None:
         stat = self._open("memory.stat")
         try:
+            if limit < _LEAST_MB * _MIB:
+                raise LimitTooLow
             # One version of the kernel's interface refuses such a limit, the other ends somebody.
             if _number(stat, self._files.in_use) > limit:
                 raise LimitTooLow

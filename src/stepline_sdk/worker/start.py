@@ -23,6 +23,16 @@ def _expose_sdk() -> None:
     sys.path.remove(parent)
 
 
+def _close_others(kept: int) -> None:
+    """Close what the platform itself was started with, which is no business of tasks."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) not in (0, 1, 2, kept):
+            try:
+                os.close(int(name))
+            except OSError:
+                pass  # the listing's own
+
+
 def _connect(arguments: dict[str, str]) -> Connection:
     import socket
 
@@ -54,7 +64,9 @@ def main(argv: list[str]) -> None:
     else:
         from stepline_sdk.worker.loop import Worker
 
-        Worker(_connect(arguments), root=arguments["root"]).serve()
+        connection = _connect(arguments)
+        _close_others(connection.fileno())
+        Worker(connection, root=arguments["root"]).serve()
     os._exit(0)  # nothing is left to do, and an interpreter's own end takes a while
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import signal
 import socket
 import struct
 import sys
@@ -136,15 +137,22 @@ class Template:
             self._seats.remove(seat)
 
     def hear(self) -> bool:
-        """Take in what the template tells of its seats; False where it is gone."""
+        """Take in what the template tells of its seats; False where it tells no more."""
         try:
-            data = self._control.recv(4096)
+            data = self._control.recv(4096, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
         except ConnectionResetError:
-            data = b""
+            return False
         whole = len(data) - len(data) % _NOTE.size
         for note in _NOTE.iter_unpack(data[:whole]):
             self._note(*note)
         return bool(data)
+
+    @property
+    def gone(self) -> bool:
+        """Whether its process has ended."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def end(self) -> int:
         """End the template, and return how it ended; its output can still be read."""
@@ -227,6 +235,7 @@ def _serve(
     sys.dont_write_bytecode = True
     for name in names:
         _import(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # `os.wait4` needs it
     folders.set_variables()
     if isolation == "fork":
         child.rehearse(_REHEARSALS)

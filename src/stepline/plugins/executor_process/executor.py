@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from stepline.errors import PlatformError
@@ -93,8 +93,6 @@ class ProcessExecutor:
             worker.close()
         with self._changed:  # whoever waits for a task closes that worker
             self._changed.wait_for(lambda: not self._busy, timeout=_CLOSE_SECONDS)
-        with suppress(OSError):
-            os.rmdir(self._root)
 
     def _environment(self, version: ScriptVersion) -> Environment:
         key = _key(version)
@@ -139,12 +137,11 @@ class ProcessExecutor:
                 raise PlatformError("the executor is closed")
             self._count += 1
             number = self._count
-        os.makedirs(self._root, mode=0o700, exist_ok=True)
         modules = tuple(sorted({function.module for function in version.script.functions}))
         worker = start_worker(
             python=environment.python,
             code=environment.code,
-            root=os.path.join(self._root, str(number)),
+            root=f"{self._root}-{number}",
             isolation=self._options.isolation,
             modules=modules if self._options.isolation is Isolation.FORK else (),
             task_env=dict(self._options.task_env),

@@ -1,0 +1,49 @@
+"""The executor ``process`` keeps what every executor promises, however it keeps tasks apart."""
+
+import pytest
+
+from stepline.model.task import Isolation
+
+pytest.register_assert_rewrite("tests.contract.executor_suite")
+
+from tests.contract.executor_suite.calls import *  # noqa: E402, F403
+from tests.contract.executor_suite.freshness import *  # noqa: E402, F403
+from tests.contract.executor_suite.imports import *  # noqa: E402, F403
+from tests.contract.executor_suite.leftovers import *  # noqa: E402, F403
+from tests.contract.executor_suite.limits import *  # noqa: E402, F403
+from tests.contract.executor_suite.outcomes import *  # noqa: E402, F403
+from tests.contract.executor_suite.output import *  # noqa: E402, F403
+from tests.support.executors import Bench, make_process_executor  # noqa: E402
+
+
+@pytest.fixture(scope="module", params=list(Isolation), ids=lambda isolation: isolation.value)
+def isolation(request):
+    """How tasks are kept apart."""
+    return request.param
+
+
+def made_bench(folder, cache, isolation):
+    (folder / "tmp").mkdir()
+    executor = make_process_executor(
+        cache, folder / "tmp", isolation=isolation, task_env={"GIVEN": "1"}
+    )
+    return Bench(executor, folder, isolation=isolation)
+
+
+@pytest.fixture(scope="module")
+def bench(isolation, tmp_path_factory, stepline_cache):
+    """An executor that all tests share: what one does must not matter to another."""
+    made = made_bench(tmp_path_factory.mktemp("bench"), stepline_cache, isolation)
+    yield made
+    made.executor.close()
+    assert made.remains() == []
+
+
+@pytest.fixture
+def own_bench(isolation, tmp_path, stepline_cache):
+    """An executor of the test's own."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    made = made_bench(folder, stepline_cache, isolation)
+    yield made
+    made.executor.close()

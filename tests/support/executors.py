@@ -1,0 +1,169 @@
+"""An executor with a task script on it, for tests."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from stepline.model.task import Isolation, Limits, TaskOutcome, TaskRequest
+from stepline.model.task_script import Function, TaskScript
+from stepline.plugins.executor_process.executor import ProcessExecutor
+from stepline.plugins.executor_process.pythons import own_version
+from stepline.ports.executor import Executor, ExecutorOptions, LogLine, ScriptVersion
+
+OUTCOMES = Path(__file__).parents[1] / "fixtures" / "task-scripts" / "outcomes"
+LIMITS = Limits(timeout_s=60.0)
+
+_numbers = itertools.count(1)
+
+
+class Services:
+    """What the platform does for one attempt, kept for the test to see.
+
+    Args:
+        answer: Answers the calls of the task's Context.
+    """
+
+    def __init__(self, answer: Callable[[str, Mapping[str, Any]], Any] | None = None) -> None:
+        self._answer = answer or (lambda method, params: None)
+        self.lines: list[LogLine] = []
+        self.calls: list[tuple[str, Mapping[str, Any]]] = []
+        self.started_at: float | None = None
+        self.has_line = threading.Event()
+
+    def call(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        self.calls.append((method, params))
+        return {"value": self._answer(method, params)}
+
+    def log(self, lines: Sequence[LogLine]) -> None:
+        self.lines += lines
+        self.has_line.set()
+
+    def started(self, at: float) -> None:
+        self.started_at = at
+
+    def texts(self, stream: str = "out") -> list[str]:
+        """Return the texts of one stream."""
+        return [line.text for line in self.lines if line.stream == stream]
+
+
+class Bench:
+    """An executor and a task script.
+
+    Args:
+        executor: The executor; the bench does not close it.
+        folder: An empty folder, with the executor's temporary files in ``tmp``.
+        code: Folder of the task script.
+        runtime: Python that the script asks for.
+        isolation: How the executor keeps tasks apart.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        folder: Path,
+        *,
+        code: Path = OUTCOMES,
+        runtime: str | None = None,
+        isolation: Isolation = Isolation.FORK,
+    ) -> None:
+        self.executor = executor
+        self.code = code
+        self.isolation = isolation
+        self._folder = folder
+        self._runtime = runtime or own_version()
+
+    @property
+    def keeps_children(self) -> bool:
+        """Whether what a task starts may live on with the process that runs tasks."""
+        return self.isolation is Isolation.REUSE
+
+    def remains(self) -> list[str]:
+        """Return what is left in the executor's temporary folder."""
+        return sorted(os.listdir(self._folder / "tmp"))
+
+    def version(self, *targets: str) -> ScriptVersion:
+        """Return a version whose functions are these, called by their full names."""
+        digest = f"sha256:{self.code.name}-{'-'.join(sorted(targets))}"
+        script = TaskScript(tuple(Function(target, target) for target in targets))
+        name = f"private-test/{self.code.name}:v1.0.0"
+        return ScriptVersion(name, digest, str(self.code), script, self._runtime)
+
+    def run(
+        self,
+        function: str,
+        value: Any = None,
+        *,
+        services: Services | None = None,
+        limits: Limits = LIMITS,
+        task_id: str = "",
+        **changes: Any,
+    ) -> TaskOutcome:
+        """Run a function of the script: ``name`` of main.py, or ``module.name``.
+
+        Args:
+            function: The function.
+            value: Its input.
+            services: The platform's end.
+            limits: Bounds; ``changes`` are changes of them.
+            task_id: Id of the task, where the test needs to know it.
+        """
+        target = function if "." in function else f"main.{function}"
+        scratch = self._folder / f"scratch-{next(_numbers)}"
+        scratch.mkdir(parents=True)
+        request = self.request(target, value, task_id=task_id, limits=replace(limits, **changes))
+        return self.executor.run(
+            self.version(target), request, services=services or Services(), scratch=str(scratch)
+        )
+
+    def request(
+        self, target: str, value: Any = None, *, task_id: str = "", limits: Limits = LIMITS
+    ) -> TaskRequest:
+        """Return a request for one attempt."""
+        return TaskRequest(
+            task_id=task_id or f"task-{next(_numbers)}",
+            attempt=1,
+            function=target,
+            input=value,
+            context={"pipelineConfig": {}},
+            limits=limits,
+        )
+
+
+def make_process_executor(
+    cache_dir: Path,
+    temporary: Path,
+    *,
+    isolation: Isolation = Isolation.FORK,
+    task_env: Mapping[str, str] | None = None,
+    memory: str | None = None,
+) -> ProcessExecutor:
+    """Return an executor ``process`` whose temporary folders are below ``temporary``."""
+    environ = {**os.environ, "TMPDIR": str(temporary)}
+    options = ExecutorOptions(isolation=isolation, task_env=task_env or {})
+    return ProcessExecutor(options, cache_dir=cache_dir, environ=environ, memory=memory)
+
+
+def process_is_there(pid: int) -> bool:
+    """Tell whether a process runs; one that ended and was not waited for does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = 10.0) -> bool:
+    """Wait for a condition; tell whether it came true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
