@@ -38,7 +38,7 @@ def memory_limit(way: str | None = None) -> MemoryLimit:
     Args:
         way: ``watch`` does without a cgroup also where there could be one.
     """
-    for folder, files in [] if way == "watch" else _candidates():
+    for folder, files in [] if way == "watch" else cgroups_of(os.getpid()):
         try:
             return CgroupMemory(folder, files)
         except OSError:
@@ -93,7 +93,7 @@ class CgroupMemory:
         self._files = files
         self._limit: int | None = None
         self._kills_before = 0
-        os.mkdir(folder)
+        _make_cgroup(folder)
         try:
             self._write(files.limit, files.unlimited)
             self._events = self._open(files.events)
@@ -233,6 +233,14 @@ def _number(fd: int, name: bytes) -> int:
     return 0
 
 
+def _make_cgroup(folder: str) -> None:
+    try:
+        os.mkdir(folder)
+    except FileExistsError:  # left by a process that had the same id
+        os.rmdir(folder)
+        os.mkdir(folder)
+
+
 def remove_cgroup(folder: str) -> None:
     """Remove a cgroup whose last processes may still be on their way out."""
     deadline = time.monotonic() + _REMOVE_SECONDS
@@ -247,8 +255,9 @@ def remove_cgroup(folder: str) -> None:
             return
 
 
-def _candidates() -> list[tuple[str, CgroupFiles]]:
-    name = "stepline-%d" % os.getpid()
+def cgroups_of(worker: int) -> list[tuple[str, CgroupFiles]]:
+    """Return the cgroups that a worker may have made, where both started in the same one."""
+    name = "stepline-%d" % worker
     return [(os.path.join(folder, name), files) for folder, files in _own_folders()]
 
 

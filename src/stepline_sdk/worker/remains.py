@@ -7,26 +7,31 @@ import time
 
 from stepline_sdk.worker import processes
 from stepline_sdk.worker.folders import remove_tree
-from stepline_sdk.worker.memory import remove_cgroup
+from stepline_sdk.worker.memory import cgroups_of, remove_cgroup
 
 _SECONDS = 10.0
 
 
-def clean(root: str, cgroup: str | None = None) -> None:
+def clean(root: str, worker: int) -> None:
     """End the processes of a worker that is gone, and remove its folder and cgroup.
 
-    Without a cgroup they are known by the worker's folder, in their environment or as
-    the one that they work in.
+    Where it had no cgroup they are known by the worker's folder, in their environment or
+    as the one that they work in.
+
+    Args:
+        root: The worker's folder.
+        worker: Its process id.
     """
+    cgroups = [folder for folder, _ in cgroups_of(worker)]
     deadline = time.monotonic() + _SECONDS
     while time.monotonic() < deadline:
-        left = set(_members(cgroup) if cgroup else []) | set(_users(root))
+        left = {pid for cgroup in cgroups for pid in _members(cgroup)} | set(_users(root))
         if not left:
             break
         for pid in left:
             processes.kill(pid)
         time.sleep(0.002)
-    if cgroup:
+    for cgroup in cgroups:
         remove_cgroup(cgroup)
     remove_tree(root)
 

@@ -66,7 +66,7 @@ class WorkerProcess:
         with there:
             arguments = ["--root", root]
             environ = _environment(python, root, task_env)
-            self.pid = self._spawn(arguments, environ, fd=there.fileno())
+            self.pid = self._worker = self._spawn(arguments, environ, fd=there.fileno())
         load = {"type": "load", "code": code, "isolation": isolation.value}
         self._send({**load, "modules": list(modules), "memory": memory})
 
@@ -118,6 +118,8 @@ class WorkerProcess:
         self.stop()
         if not self._wait(_GRACE_SECONDS):
             self._kill()
+        if not self._ready:
+            self._next_frame()  # one that had no task may still have said where it was
         self._connection.close()
         self._remove_remains()
 
@@ -215,9 +217,7 @@ class WorkerProcess:
     def _remove_remains(self) -> None:
         """Remove what the worker could not: its cgroup, and after a sudden end all else."""
         if os.path.isdir(self._root):
-            arguments = ["--clean", self._root]
-            arguments += ["--cgroup", self._cgroup] if self._cgroup else []
-            self.pid = self._spawn(arguments, {})
+            self.pid = self._spawn(["--clean", self._root, "--worker", str(self._worker)], {})
             self._wait(_GRACE_SECONDS)
         elif self._cgroup:
             _remove_cgroup(self._cgroup)
