@@ -32,6 +32,30 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+__all__ = [
+    "AllowedIds",
+    "ConcurrentModificationError",
+    "Context",
+    "Experiment",
+    "FatalError",
+    "File",
+    "FileCategory",
+    "IDSInvalidData",
+    "IDSInvalidWrite",
+    "IDSNotAllowed",
+    "IDSValidateWrongParams",
+    "InvalidFileCategoryError",
+    "InvalidPathException",
+    "Label",
+    "Log",
+    "LogCode",
+    "LogCodes",
+    "NoAllowedIdsSpecified",
+    "NotAvailableError",
+    "PlatformError",
+    "ReadResult",
+]
+
 _HOMES = {
     "Context": "stepline_sdk.context",
     "Label": "stepline_sdk.labels",

@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from stepline.testing.kit.protocols import StepResult as StepResult
     from stepline.testing.kit.secrets import Secrets as Secrets
 
+__all__ = [
+    "Files",
+    "ProtocolResult",
+    "RunFunction",
+    "RunProtocol",
+    "ScriptModule",
+    "Secrets",
+    "StepResult",
+    "StoredFile",
+]
+
 _MODULES = {
     "Files": "files",
     "ProtocolResult": "protocols",
