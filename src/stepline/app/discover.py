@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from stepline.app.load import CONFIG_FILE, MANIFEST_FILE
+from stepline.frozen import frozen
 from stepline.parsing.source import MAX_BYTES
 
 PROTOCOL_FILES = ("protocol.yml", "protocol.yaml", "protocol.json")
@@ -27,7 +27,7 @@ class Kind(Enum):
     MANIFEST = "manifest"
 
 
-@dataclass(frozen=True, order=True)
+@frozen
 class Found:
     """A file to validate."""
 

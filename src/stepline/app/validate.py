@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from stepline.app.discover import (
@@ -25,6 +25,7 @@ from stepline.app.load import (
 )
 from stepline.app.validation_cache import cached_problems
 from stepline.errors import Location, Problem
+from stepline.frozen import frozen
 from stepline.model.protocol import Protocol
 from stepline.model.task_script import Manifest, TaskScript
 from stepline.parsing.references import LocalTaskScript, check_references
@@ -35,7 +36,7 @@ _SCRIPTS_FOLDER = "task-scripts"
 _V2 = "protocol-v2"
 
 
-@dataclass(frozen=True)
+@frozen
 class Report:
     """What was found in one file.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from stepline.frozen import frozen
 
@@ -28,7 +27,7 @@ _HYPHEN = re.compile(r"\s*(\S.*?)\s+-\s+(\S.*?)\s*")
 _SPACED_OPERATOR = re.compile(r"(~>?|\^|[<>]=?|=)\s+(?=\S)")
 
 
-@dataclass(frozen=True, order=False)
+@frozen
 class Version:
     """An exact version.
 
