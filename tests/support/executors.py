@@ -167,3 +167,28 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = 10.0) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def workers() -> list[int]:
+    """Return the process ids of all workers that this process has started."""
+    tasks = Path("/proc/self/task").iterdir()
+    children = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    return [pid for pid in children if b"worker/start.py" in _command_of(pid)]
+
+
+def peak_bytes(pid: int | str) -> int:
+    """Return the largest resident size that a process has had since `reset_peak`."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def reset_peak(pid: int | str) -> None:
+    """Have the largest resident size of a process measured from now on."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def _command_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

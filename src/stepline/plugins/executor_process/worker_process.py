@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -63,10 +64,16 @@ class WorkerProcess:
         os.mkdir(root, 0o700)
         self._socket, there = socket.socketpair()
         self._connection = wire.Connection(self._socket)
-        with there:
-            arguments = ["--root", root]
-            environ = _environment(python, root, task_env)
-            self.pid = self._worker = self._spawn(arguments, environ, fd=there.fileno())
+        environ = _environment(python, root, task_env)
+        try:
+            with there:
+                arguments = ["--root", root]
+                self.pid = self._spawn(python, arguments, environ=environ, fd=there.fileno())
+        except PlatformError:
+            self._connection.close()
+            _remove_folder(root)
+            raise
+        self._worker = self.pid
         load = {"type": "load", "code": code, "isolation": isolation.value}
         self._send({**load, "modules": list(modules), "memory": memory})
 
@@ -217,15 +224,19 @@ class WorkerProcess:
     def _remove_remains(self) -> None:
         """Remove what the worker could not: its cgroup, and after a sudden end all else."""
         if os.path.isdir(self._root):
-            self.pid = self._spawn(["--clean", self._root, "--worker", str(self._worker)], {})
+            arguments = ["--clean", self._root, "--worker", str(self._worker)]
+            self.pid = self._spawn(sys.executable, arguments, environ={})
             self._wait(_GRACE_SECONDS)
+            _remove_folder(self._root)
         elif self._cgroup:
             _remove_cgroup(self._cgroup)
 
-    def _spawn(self, arguments: list[str], environ: Mapping[str, str], fd: int = -1) -> int:
+    def _spawn(
+        self, python: str, arguments: list[str], *, environ: Mapping[str, str], fd: int = -1
+    ) -> int:
         """Start the worker's program, with ``fd`` as the other end of the connection."""
         actions: list[tuple[Any, ...]] = []
-        command = [self._python, "-I", "-X", "utf8", _START, *arguments]
+        command = [python, "-I", "-X", "utf8", _START, *arguments]
         if fd >= 0:
             # As a copy under another number, it is inherited by this process alone.
             target = 4 if fd == 3 else 3
@@ -239,10 +250,16 @@ class WorkerProcess:
         ]
         try:
             return os.posix_spawn(
-                command[0], command, environ, file_actions=actions, setsid=True, setsigmask=[]
+                python, command, environ, file_actions=actions, setsid=True, setsigmask=[]
             )
         except OSError as error:
-            raise PlatformError(f"{command[0]} cannot be started: {error.strerror}") from error
+            raise PlatformError(f"{python} cannot be started: {error.strerror}") from error
+
+
+def _remove_folder(folder: str) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_cgroup(folder: str) -> None:
