@@ -132,7 +132,7 @@ class Environments:
             script = source
             venv = home / "venv"
             python = self._python(version.runtime)
-            self._uv("venv", "--seed", "--quiet", "--python", python, str(venv), cwd=source)
+            self._make_venv(python, venv)
             if has_hook:
                 script = home / "script"
                 shutil.copytree(source, script)
@@ -146,6 +146,18 @@ class Environments:
         except BaseException:
             shutil.rmtree(home, ignore_errors=True)
             raise
+
+    def _make_venv(self, python: str, venv: Path) -> None:
+        arguments = ["venv", "--seed", "--quiet", "--python", python, str(venv)]
+        try:
+            self._uv(*arguments, cwd=venv.parent)
+        except _CommandFailed as failure:
+            raise PlatformError(
+                f"an environment on {python} cannot be made:\n{failure.output}",
+                hint="pip, setuptools and wheel come from the package index, or from another "
+                "that PIP_INDEX_URL or PIP_FIND_LINKS names",
+                retryable=True,
+            ) from None
 
     def _install(self, version: ScriptVersion, script: Path, venv: Path) -> None:
         if not _requirements(script).strip():
