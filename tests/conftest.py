@@ -48,14 +48,18 @@ def fail_skipped(report: pytest.TestReport | pytest.CollectReport, why: str) -> 
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print how long each part of the suite took: unit, contract, integration ..."""
+    """Print how long each part of the suite took, and on which Pythons there were tests."""
     seconds: dict[str, float] = defaultdict(float)
     tests: dict[str, set[str]] = defaultdict(set)
+    pythons: dict[str, None] = {}
     for report in (report for group in terminalreporter.stats.values() for report in group):
         if isinstance(report, pytest.TestReport):
             part = part_of(report.nodeid)
             seconds[part] += report.duration
             tests[part].add(report.nodeid)
+            pythons.update((v, None) for name, v in report.user_properties if name == "python")
+    if pythons:
+        terminalreporter.line(f"other Pythons: {', '.join(pythons)}")
     for part in sorted(seconds):
         terminalreporter.line(f"{part}: {len(tests[part])} tests in {seconds[part]:.1f} s")
 

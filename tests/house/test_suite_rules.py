@@ -88,3 +88,14 @@ def test_summary_counts_each_part_of_the_suite(suite):
     test = "import pytest\n\n@pytest.mark.parametrize('n', [1, 2])\ndef test_a(n):\n    pass\n"
     suite.path.joinpath("tests", "unit", "test_a.py").write_text(test)
     suite.runpytest().stdout.fnmatch_lines("unit: 2 tests in *.* s")
+
+
+def test_summary_names_the_pythons_that_tests_ran_on(suite):
+    suite.makepyfile("""
+        import pytest
+
+        @pytest.mark.parametrize("version", ["3.7", "3.9", "3.7"])
+        def test_a(version, record_property):
+            record_property("python", version)
+    """)
+    suite.runpytest().stdout.fnmatch_lines("other Pythons: 3.7, 3.9")

@@ -70,12 +70,12 @@ def _state(folder: str, content: list[str]) -> object:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a folder with all in it, as far as that is possible.
+    """Remove a folder with all in it, or what is in its place, as far as that is possible.
 
     Modes that forbid it are changed. Folders within are moved up before they are
     emptied, so that no depth is too much.
     """
-    if os.path.islink(path):
+    if os.path.islink(path) or not os.path.isdir(path):
         _attempt(os.unlink, path)
         return
     waiting = [path]

@@ -51,7 +51,7 @@ def load(target: str) -> Callable[..., Any]:
     module = sys.modules.get(module_name) or importlib.import_module(module_name)
     function = getattr(module, attribute, None)
     if not callable(function):
-        file = shorten_paths(str(getattr(module, "__file__", "?")))
+        file = shorten_paths('"%s"' % getattr(module, "__file__", "?")).strip('"')
         raise ScriptImportError(
             "module '%s' (%s) has no function '%s'" % (module_name, file, attribute)
         )

@@ -1,0 +1,103 @@
+"""Both ways of limiting memory: with a cgroup, and by looking."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from stepline.model.task import Isolation, OutcomeKind
+from stepline_sdk.worker import memory
+from tests.support.executors import Bench, make_process_executor
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture(params=list(Isolation), ids=lambda isolation: isolation.value)
+def bench(request, tmp_path, stepline_cache):
+    """An executor that has no cgroup."""
+    (tmp_path / "tmp").mkdir()
+    executor = make_process_executor(
+        stepline_cache, tmp_path / "tmp", isolation=request.param, memory="watch"
+    )
+    yield Bench(executor, tmp_path, isolation=request.param)
+    executor.close()
+
+
+@pytest.mark.parametrize("function", ["eat", "import_eats.f"])
+def test_watched_memory_task_over_its_limit_is_ended(bench, function):
+    for _ in range(2):
+        outcome = bench.run(function, memory_mb=150)
+        assert outcome.kind is OutcomeKind.OUT_OF_MEMORY
+        assert outcome.message == "the task needs more memory than its 150 MiB"
+        assert outcome.duration_s < 10
+    assert bench.run("echo", 1).succeeded
+
+
+def test_watched_memory_of_a_child_process_counts(bench):
+    assert bench.run("eat_in_child", memory_mb=150).kind is OutcomeKind.OUT_OF_MEMORY
+
+
+def test_watched_memory_task_within_its_limit_lives(bench):
+    assert bench.run("hold", {"bytes": 80 * MIB}, memory_mb=150).value == 80 * MIB
+
+
+def test_watched_memory_pages_that_processes_share_count_once(bench):
+    value = {"bytes": 60 * MIB, "forks": 5, "seconds": 0.3}
+    assert bench.run("hold_in_forks", value, memory_mb=150).value == [0] * 5
+
+
+def test_watched_memory_limit_is_each_tasks_own(bench):
+    assert bench.run("hold", {"bytes": 150 * MIB}, memory_mb=300).succeeded
+    assert bench.run("eat", memory_mb=100).kind is OutcomeKind.OUT_OF_MEMORY
+    assert bench.run("hold", {"bytes": 150 * MIB}, memory_mb=None).succeeded
+
+
+def test_watched_memory_costs_little(bench):
+    before = time.process_time() + os.times().children_user + os.times().children_system
+    assert bench.run("sleep", timeout_s=1).kind is OutcomeKind.TIMED_OUT
+    bench.executor.close()
+    after = time.process_time() + os.times().children_user + os.times().children_system
+    assert after - before < 0.5
+
+
+@pytest.fixture
+def cgroup():
+    """A memory limit by a cgroup, in which this process is until the test ends."""
+    limit = memory.memory_limit()
+    if limit.folder is None:
+        pytest.skip("no memory cgroup can be made here")
+    yield limit
+    limit.close()
+    assert not os.path.exists(limit.folder)
+
+
+def test_cgroup_limit_is_written_and_lifted(cgroup):
+    name = "memory.max" if "unified" in cgroup.folder else "memory.limit_in_bytes"
+    file = Path(cgroup.folder, name)
+    cgroup.begin(2048)
+    assert int(file.read_text()) == 2048 * MIB
+    cgroup.begin(None)
+    assert file.read_text().strip() in ("max", str((2**63 - 1) // 4096 * 4096))
+
+
+@pytest.mark.parametrize("limit_mb", [1, 15])
+def test_cgroup_limit_below_what_is_in_use_is_refused(cgroup, limit_mb):
+    with pytest.raises(memory.LimitTooLow):
+        cgroup.begin(limit_mb)
+
+
+def test_cgroup_left_by_a_dead_process_of_the_same_id_is_taken_over():
+    folders = [folder for folder, _ in memory.cgroups_of(os.getpid())]
+    try:
+        os.mkdir(folders[0])
+    except (OSError, IndexError):
+        pytest.skip("no memory cgroup can be made here")
+    limit = memory.memory_limit()
+    assert limit.folder == folders[0]
+    limit.close()
+
+
+def test_memory_limit_where_no_cgroup_can_be_made_watches(monkeypatch):
+    monkeypatch.setattr(memory, "cgroups_of", lambda pid: [("/no/such/folder", memory.V2)])
+    assert isinstance(memory.memory_limit(), memory.WatchedMemory)
