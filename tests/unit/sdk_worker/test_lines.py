@@ -46,7 +46,7 @@ def test_outbox_sends_more_than_fits_without_waiting(pair):
     there.send({"type": "answer"})
     received = []
     while len(received) < 3:
-        lines.wait(1000)
+        lines.wait(0)
         received += there.receive_available()[0]
     assert [frame["number"] for frame in received] == [0, 1, 2]
     assert [frame["type"] for frame in got] == ["answer"]
@@ -99,7 +99,7 @@ def test_lines_paused_end_gets_its_frames_after_resume(pair):
     assert outbox.size == left > 0
     lines.resume()
     while outbox.size:
-        lines.wait(1000)
+        lines.wait(0)
         there.receive_available()
 
 
