@@ -396,3 +396,32 @@ def test_3_28_retry_refuses_an_input_that_has_changed(project):
     result = project.stepline("run", "protocols/p", "--out", "results", "--retry")
     assert result.returncode == 2
     assert "in.json: error: the input file is not what it was" in result.stderr
+
+
+KEEPING_MAIN = """
+def f(i, c):
+    value = c.resolve_secret(i["key"])
+    where = {
+        "label": lambda: c.add_labels(c.input_file, [{"name": "key", "value": value}]),
+        "tag": lambda: c.write_file("x", "a.txt", "PROCESSED", custom_tags=["t " + value]),
+        "metadata": lambda: c.write_file("x", "a.txt", "PROCESSED", custom_metadata={"k": value}),
+        "name": lambda: c.write_file("x", value + ".txt", "PROCESSED"),
+    }
+    where[i["where"]]()
+"""
+
+
+@pytest.mark.parametrize("where", ["label", "tag", "metadata", "name"])
+def test_3_14_a_secret_cannot_be_kept_beside_a_file(project, where):
+    project.task_script("s", KEEPING_MAIN, ["f"])
+    project.protocol(
+        "p",
+        [{"id": "a", "function": "s/f", "input": {"key": "$( config.key )", "where": where}}],
+        config={"key": {"label": "Key", "type": "secret", "required": True}},
+    )
+    project.write("in.json", "{}")
+    result = run(project, "--secret", "key=env:MY_KEY", MY_KEY="very-secret-42")
+    assert result.returncode == 1
+    assert "may not hold a secret's value" in project.record()["error"]
+    assert "very-secret-42" not in result.stdout + result.stderr
+    assert "very-secret-42" not in (project.folder / "results/files.json").read_text()

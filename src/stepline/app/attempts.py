@@ -93,6 +93,18 @@ class Platform:
 
 LogSink = Callable[[LogLine], None]
 
+# Calls whose parameters are kept beside a file, in clear.
+_KEPT = frozenset(
+    {
+        "write_file",
+        "write_detached_file",
+        "write_ids",
+        "update_metadata_tags",
+        "add_attributes",
+        "add_labels",
+    }
+)
+
 
 def run_attempt(plan: AttemptPlan, platform: Platform, *, log: LogSink) -> AttemptRecord:
     """Run one attempt; what it wrote becomes visible only if it succeeded.
@@ -191,6 +203,9 @@ class _Services:
     _streams: dict[str, StreamMasker] = field(default_factory=dict)
 
     def call(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        if method in _KEPT and self.masker.value(params) != params:
+            message = f"{method}: a name, metadata, tag or label may not hold a secret's value"
+            return {"error": {"type": "ValueError", "message": message}}
         return self.context.answer(method, params)
 
     def started(self, at: float) -> None:
