@@ -1,9 +1,9 @@
 """Templates: processes that have loaded a task script, of which each task gets a copy.
 
-The worker itself runs nothing of a task script. It starts a template, which keeps one
-copy of itself waiting for the next task, and tells the worker how each task's process
-ended. So an import that hangs, crashes or eats memory is a matter of one task, and the
-worker is there to say so.
+The worker itself runs nothing of a task script. It starts a template, which keeps copies
+of itself waiting for the next tasks, and tells the worker how each task's process ended.
+So an import that hangs, crashes or eats memory is a matter of one task, and the worker is
+there to say so.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _NOTE = struct.Struct("=iiq")
 _FD = struct.Struct("=i")
+# One is made ready while the other has its task.
+_SPARE_FORKS = 2
 # After so many runs the interpreter has adapted its code to what it does.
 _REHEARSALS = 10
 
@@ -86,6 +88,7 @@ class Template:
         self.runs_tasks = isolation == "reuse"
         self.ended = False
         self._seats: deque[Seat] = deque()
+        self._free: deque[Seat] = deque()
         self._control, control = socket.socketpair()
         self._out, out = os.pipe()
         self._err, err = os.pipe()
@@ -104,7 +107,8 @@ class Template:
         for ours, theirs in ((self._out, out), (self._err, err)):
             os.close(theirs)
             os.set_blocking(ours, False)
-        self.prepare()
+        for _ in range(_SPARE_FORKS if isolation == "fork" else 1):
+            self.prepare()
 
     @property
     def control(self) -> int:
@@ -118,7 +122,9 @@ class Template:
     def prepare(self) -> None:
         """Have another seat made, for a task to come."""
         link, there = socket.socketpair()
-        self._seats.append(Seat(wire.Connection(link)))
+        seat = Seat(wire.Connection(link))
+        self._seats.append(seat)
+        self._free.append(seat)
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, _FD.pack(there.fileno()))
         try:
             self._control.sendmsg([b"t"], [rights])
@@ -128,7 +134,7 @@ class Template:
 
     def take(self) -> Seat:
         """Return the seat that is ready for a task, or nearly."""
-        return self._seats[-1]
+        return self._free.popleft()
 
     def release(self, seat: Seat) -> None:
         """Forget a seat whose task is over."""
