@@ -35,6 +35,8 @@ def store_code(folder: Path, cache_dir: Path) -> tuple[str, Path]:
     Left out are caches, virtual environments, version control and ``.env`` files.
     Modes are not kept: files are readable and not executable.
 
+    A copy that was changed since it was made is made anew.
+
     Returns:
         The digest ``sha256:<hex>`` of the content, and the read-only copy.
 
@@ -46,7 +48,8 @@ def store_code(folder: Path, cache_dir: Path) -> tuple[str, Path]:
     try:
         digest = _digest(folder)
         kept = stored_code(digest, cache_dir)
-        if not kept.is_dir():
+        if kept is None:
+            _discard(_place(digest, cache_dir))
             digest, kept = _copy(folder, cache_dir)
     except OSError as error:
         raise PlatformError(
@@ -57,9 +60,43 @@ def store_code(folder: Path, cache_dir: Path) -> tuple[str, Path]:
     return digest, kept
 
 
-def stored_code(digest: str, cache_dir: Path) -> Path:
-    """Return where the copy with this digest is, or would be."""
+def stored_code(digest: str, cache_dir: Path) -> Path | None:
+    """Return the copy with this digest, or None where there is none that still has it.
+
+    A task that runs as the owner of the cache can write to the copy, whatever its modes
+    say; so it is read before it is trusted.
+    """
+    kept = _place(digest, cache_dir)
+    if not kept.is_dir():
+        return None
+    try:
+        intact = _digest(kept) == digest and _has_nothing_else(kept)
+    except (ConfigError, OSError):
+        intact = False
+    return kept if intact else None
+
+
+def _place(digest: str, cache_dir: Path) -> Path:
     return cache_dir / "code" / digest.removeprefix("sha256:")
+
+
+def _has_nothing_else(kept: Path) -> bool:
+    """Tell whether all files of a copy are among those that its digest covers."""
+    present = sum(len(names) for _, _, names in os.walk(kept))
+    return present == sum(1 for _ in _files(kept))
+
+
+def _discard(kept: Path) -> None:
+    """Remove a copy that is not what it was."""
+    if not kept.is_dir():
+        return
+    import shutil
+
+    aside = kept.with_name(f".changed-{os.getpid()}-{os.urandom(4).hex()}")
+    kept.rename(aside)
+    for base, _, _ in os.walk(aside):
+        os.chmod(base, 0o700)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _digest(folder: Path) -> str:
@@ -120,7 +157,7 @@ def _copy(folder: Path, cache_dir: Path) -> tuple[str, Path]:
             target.chmod(0o444)
         partial.mkdir(exist_ok=True)
         digest = _digest(partial)
-        kept = stored_code(digest, cache_dir)
+        kept = _place(digest, cache_dir)
         _publish(partial, kept)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

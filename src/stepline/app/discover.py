@@ -9,10 +9,10 @@ from enum import Enum
 from pathlib import Path
 
 from stepline.app.load import CONFIG_FILE, MANIFEST_FILE
+from stepline.app.project_layout import PROTOCOL_FILES
 from stepline.frozen import frozen
 from stepline.parsing.source import MAX_BYTES
 
-PROTOCOL_FILES = ("protocol.yml", "protocol.yaml", "protocol.json")
 _SKIPPED = ("node_modules", "__pycache__", "venv", "site-packages")
 _ENVIRONMENT_MARK = "pyvenv.cfg"
 _BESIDE_CONFIG = ("main.py", "requirements.txt")

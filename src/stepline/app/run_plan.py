@@ -9,6 +9,7 @@ from typing import Any
 from stepline.app.code_store import stored_code
 from stepline.app.load import load_manifest, load_protocol, load_task_script, restore_protocol
 from stepline.app.pinning import pin_scripts
+from stepline.app.project_layout import PROTOCOL_FILES, SCRIPTS_FOLDER, scripts_folder
 from stepline.app.run_local import RunRequest, WorkflowState
 from stepline.app.run_secrets import parse_source
 from stepline.app.task_scripts import find_scripts, match_steps
@@ -22,9 +23,6 @@ from stepline.model.values import Json
 from stepline.parsing import Parsed
 from stepline.ports.executor import ExecutorOptions, ScriptVersion
 from stepline.ports.lake import LocalLake
-
-PROTOCOL_FILES = ("protocol.yml", "protocol.yaml", "protocol.json")
-_SCRIPTS_FOLDER = "task-scripts"
 
 
 @frozen(kw_only=True)
@@ -100,7 +98,7 @@ def plan_run(words: RunWords, machine: Machine) -> RunRequest:
     protocol = parsed.unwrap(ProtocolError)
     for problem in parsed.problems:
         machine.warn(f"{problem.where}: {problem.message}")
-    versions, folders = _pin(parsed, words.task_scripts or scripts_folder(path), machine)
+    versions, folders = _pin(parsed, words.task_scripts or _project_scripts(path), machine)
     record = machine.lake.add_input(words.input_path) if words.input_path else None
     return RunRequest(
         protocol=protocol,
@@ -118,16 +116,15 @@ def plan_run(words: RunWords, machine: Machine) -> RunRequest:
     )
 
 
-def scripts_folder(protocol: Path) -> Path:
-    """Return ``task-scripts`` of the project that a protocol's file is in."""
-    for parent in protocol.absolute().parents:
-        if (parent / _SCRIPTS_FOLDER).is_dir():
-            return parent / _SCRIPTS_FOLDER
-    raise ConfigError(
-        f"no folder {_SCRIPTS_FOLDER} was found beside or above the protocol",
-        where=Location(str(protocol)),
-        hint="name it with --task-scripts DIR",
-    )
+def _project_scripts(protocol: Path) -> Path:
+    folder = scripts_folder(protocol)
+    if folder is None:
+        raise ConfigError(
+            f"no folder {SCRIPTS_FOLDER} was found beside or above the protocol",
+            where=Location(str(protocol)),
+            hint="name it with --task-scripts DIR",
+        )
+    return folder
 
 
 def _pin(
@@ -210,7 +207,7 @@ def _recorded_versions(
     for step, entry in zip(protocol.steps, record["steps"], strict=True):
         script = entry["taskScript"]
         kept = stored_code(script["digest"], machine.cache_dir)
-        if not kept.is_dir():
+        if kept is None:
             raise ConfigError(
                 f"the code of {script['name']} that step '{step.name}' ran "
                 f"({script['digest']}) is no longer kept here",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from stepline.app.discover import is_task_script
 from stepline.app.load import CONFIG_FILE, MANIFEST_FILE
 from stepline.errors import ArtifactNotFound, ConfigError, Location, Problem, ProtocolError
 from stepline.model.protocol import Protocol, TaskReference
@@ -39,7 +40,7 @@ def find_scripts(
             hint="name the folder that holds one folder per task script",
         )
     homes = [folder] if (folder / CONFIG_FILE).is_file() else sorted(folder.iterdir())
-    homes = [home for home in homes if (home / CONFIG_FILE).is_file()]
+    homes = [home for home in homes if home.is_dir() and is_task_script(home)]
     if not homes:
         raise ConfigError(
             "no task script was found: no folder in it has a config.json",

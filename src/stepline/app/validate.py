@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from stepline.app.discover import (
-    PROTOCOL_FILES,
     Found,
     Kind,
     find_files,
@@ -23,6 +22,7 @@ from stepline.app.load import (
     load_task_script,
     read_source,
 )
+from stepline.app.project_layout import PROTOCOL_FILES, scripts_folder
 from stepline.app.validation_cache import cached_problems
 from stepline.errors import Location, Problem
 from stepline.frozen import frozen
@@ -32,7 +32,6 @@ from stepline.parsing.references import LocalTaskScript, check_references
 from stepline.parsing.result import Parsed
 from stepline.parsing.source import decode_source
 
-_SCRIPTS_FOLDER = "task-scripts"
 _V2 = "protocol-v2"
 
 
@@ -132,8 +131,7 @@ class _Validator:
 
     def scripts_for(self, protocol: Path) -> list[LocalTaskScript] | None:
         """Return the task scripts of a protocol's project; None if it has no such folder."""
-        homes = (parent / _SCRIPTS_FOLDER for parent in protocol.absolute().parents[:3])
-        home = next((home for home in homes if home.is_dir()), None)
+        home = scripts_folder(protocol)
         if home is None:
             return None
         if home not in self.projects:

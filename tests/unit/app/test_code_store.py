@@ -184,3 +184,30 @@ def test_store_code_many_at_once_agree(script, cache):
     assert len(found) == 8
     assert len(set(found)) == 1
     assert [path.name for path in (cache / "code").iterdir()] == [found[0][1].name]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda kept: (kept / "main.py").write_text("raise SystemExit('changed')\n"),
+        lambda kept: (
+            (kept / "__pycache__").mkdir()
+            or (kept / "__pycache__" / "main.cpython-311.pyc").write_bytes(b"changed")
+        ),
+        lambda kept: (kept / "main.py").unlink(),
+    ],
+    ids=["changed", "bytecode added", "removed"],
+)
+def test_store_code_copy_that_was_changed_is_made_anew(tmp_path, change):
+    folder, cache = tmp_path / "script", tmp_path / "cache"
+    folder.mkdir()
+    (folder / "main.py").write_text("VALUE = 1\n")
+    digest, kept = store_code(folder, cache)
+    kept.chmod(0o755)
+    for path in kept.iterdir():
+        path.chmod(0o644)
+    change(kept)
+    assert stored_code(digest, cache) is None
+    assert store_code(folder, cache) == (digest, kept)
+    assert [path.name for path in kept.iterdir()] == ["main.py"]
+    assert (kept / "main.py").read_text() == "VALUE = 1\n"
