@@ -12,8 +12,8 @@ from stepline.errors import PlatformError
 
 KNOWN_RUNTIMES = tuple(f"3.{minor}" for minor in range(7, 14))
 _OTHER_PLACES = (
-    "~/.pyenv/versions/{version}.*/bin/python{version}",
-    "~/.local/share/uv/python/cpython-{version}.*/bin/python{version}",
+    "{home}/.pyenv/versions/{version}.*/bin/python{version}",
+    "{home}/.local/share/uv/python/cpython-{version}.*/bin/python{version}",
     "/opt/python/{version}*/bin/python{version}",
     "/usr/local/bin/python{version}",
 )
@@ -31,7 +31,7 @@ def find_python(version: str, environ: Mapping[str, str]) -> str:
         PlatformError: This machine has none; the error names those it has.
     """
     if version == own_version():
-        return str(Path(sys.base_prefix, "bin", f"python{version}").resolve())
+        return _own_python(version)
     for path in _candidates(version, environ):
         if _reports(path, version):
             return os.path.realpath(path)
@@ -41,6 +41,11 @@ def find_python(version: str, environ: Mapping[str, str]) -> str:
         hint=f"install one (Debian: apt install python{version}; elsewhere: "
         f'uv python install {version}), or set another "runtime" in config.json',
     )
+
+
+def _own_python(version: str) -> str:
+    path = Path(sys.base_prefix, "bin", f"python{version}")
+    return str(path.resolve()) if path.exists() else os.path.realpath(sys.executable)
 
 
 def installed(environ: Mapping[str, str]) -> list[str]:
@@ -56,8 +61,10 @@ def installed(environ: Mapping[str, str]) -> list[str]:
 def _candidates(version: str, environ: Mapping[str, str]) -> Iterator[str]:
     for folder in environ.get("PATH", "").split(os.pathsep):
         yield os.path.join(folder, f"python{version}")
+    home = environ.get("HOME") or os.path.expanduser("~")
     for pattern in _OTHER_PLACES:
-        yield from sorted(glob(os.path.expanduser(pattern.format(version=version))), reverse=True)
+        place = pattern.format(version=version, home=home)
+        yield from sorted(glob(place), reverse=True)
 
 
 def _reports(path: str, version: str) -> bool:
