@@ -16,6 +16,9 @@ def main() -> NoReturn:
     The process ends without the interpreter's own clean-up, which takes longer than many
     a command and has nothing left to do.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started us
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (open to the end)
     words = sys.argv[1:]
     early = _begin(words) if words and words[0] in _RUNNING else None
     try:

@@ -12,7 +12,7 @@ from stepline.app.attempt_scope import AttemptScope
 from stepline.app.folders import remove_folder
 from stepline.app.masking import Masker, StreamMasker
 from stepline.app.task_context import TaskContextService
-from stepline.errors import SteplineError
+from stepline.errors import PlatformError, SteplineError
 from stepline.frozen import frozen
 from stepline.model.task import Limits, OutcomeKind, TaskOutcome, TaskRequest
 from stepline.model.values import Json
@@ -116,18 +116,17 @@ def run_attempt(plan: AttemptPlan, platform: Platform, *, log: LogSink) -> Attem
 
     Raises:
         UserError: The task script's environment cannot be made.
-        PlatformError: The attempt could not be started.
+        PlatformError: This machine cannot make it.
     """
     environment = platform.executor.prepare(plan.version)
     scratch = os.path.join(platform.scratch_root, f"{plan.task_id}-{plan.attempt}")
+    remove_folder(scratch)  # a platform that was killed may have left it
     os.makedirs(scratch, mode=0o700)
     files = AttemptFiles(platform.catalog, platform.store)
     scope = _scope(plan, platform, files=files, scratch=scratch)
     services = _Services(TaskContextService(scope), platform.masker, log)
     try:
-        outcome = platform.executor.run(
-            plan.version, _request(plan), services=services, scratch=scratch
-        )
+        outcome = _run(plan, platform, services=services, scratch=scratch)
         services.end()
         outcome, written = _settle(outcome, files)
     finally:
@@ -140,6 +139,18 @@ def run_attempt(plan: AttemptPlan, platform: Platform, *, log: LogSink) -> Attem
         environment=environment,
         started_at=services.started_at,
     )
+
+
+def _run(
+    plan: AttemptPlan, platform: Platform, *, services: _Services, scratch: str
+) -> TaskOutcome:
+    """Run the task; a fault of the platform is an outcome that says nothing about it."""
+    try:
+        return platform.executor.run(
+            plan.version, _request(plan), services=services, scratch=scratch
+        )
+    except PlatformError as error:
+        return TaskOutcome(OutcomeKind.LOST, message=str(error))
 
 
 def _scope(
@@ -172,12 +183,14 @@ def _request(plan: AttemptPlan) -> TaskRequest:
 
 
 def _settle(outcome: TaskOutcome, files: AttemptFiles) -> tuple[TaskOutcome, list[str]]:
-    """Make the files of a success visible; a lost precondition makes it a failure."""
+    """Make the files of a success visible; where that cannot be, it is none."""
     if not outcome.succeeded:
         return outcome, []
     written = [record.pointer.file_id for record in files.changes().files]
     try:
         files.commit()
+    except PlatformError as error:
+        return replace(outcome, kind=OutcomeKind.LOST, value=None, message=str(error)), []
     except SteplineError as error:
         return replace(outcome, kind=OutcomeKind.RAISED, value=None, message=error.what), []
     return outcome, written
@@ -206,7 +219,11 @@ class _Services:
         if method in _KEPT and self.masker.value(params) != params:
             message = f"{method}: a name, metadata, tag or label may not hold a secret's value"
             return {"error": {"type": "ValueError", "message": message}}
-        return self.context.answer(method, params)
+        try:
+            return self.context.answer(method, params)
+        except Exception as error:  # noqa: BLE001  (whatever a task asks, the platform goes on)
+            message = f"the platform failed at {method}: {type(error).__name__}: {error}"
+            return {"error": {"type": "PlatformError", "message": message}}
 
     def started(self, at: float) -> None:
         self.started_at = at

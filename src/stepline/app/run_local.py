@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from stepline.app.workflow_record import Origin, workflow_record
 from stepline.app.workflow_runner import Reporter, WorkflowRunner
 from stepline.engine import create_workflow
 from stepline.engine.events import Event, RetryRequested, WorkflowStarted
-from stepline.errors import ConfigError, Location
+from stepline.errors import ConfigError, Location, UserError
 from stepline.frozen import frozen
 from stepline.model.file import FileRecord
 from stepline.model.protocol import Protocol, TaskReference, TriggerType
@@ -178,7 +180,7 @@ class _Session:
         request, ports = self._request, self._ports
         executor = ports.executor(request.executor, request.options)
         try:
-            self._warm_up(executor)
+            self._prepare(executor)
             runner = WorkflowRunner(
                 platform=self._platform(executor),
                 versions=request.versions,
@@ -198,10 +200,25 @@ class _Session:
         )
         return RunResult(workflow, record)
 
-    def _warm_up(self, executor: Executor) -> None:
-        """Let the first worker start while the rest of this process gets ready."""
-        for step in self._request.protocol.steps[:1]:
-            executor.warm_up(self._request.versions[step.task])
+    def _prepare(self, executor: Executor) -> None:
+        """Make all environments before the first step, and let its worker start."""
+        request = self._request
+        for step in request.protocol.steps[:1]:
+            self._of_its_folder(executor.warm_up, request.versions[step.task])
+        for version in request.versions.values():
+            self._of_its_folder(executor.prepare, version)
+
+    def _of_its_folder(
+        self, act: Callable[[ScriptVersion], object], version: ScriptVersion
+    ) -> None:
+        """Do something with a version; name the folder that it was taken from in errors."""
+        try:
+            act(version)
+        except UserError as error:
+            if error.where and not os.path.isabs(error.where.path):
+                folder = self._request.folders[version.digest]
+                error.where = replace(error.where, path=os.path.join(folder, error.where.path))
+            raise
 
     def _platform(self, executor: Executor) -> Platform:
         ports = self._ports

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,11 +20,12 @@ from stepline.app.run_local import RunPorts, RunResult
 from stepline.app.run_plan import Machine
 from stepline.app.workflow_runner import Attempt
 from stepline.bootstrap import Plugins
-from stepline.cli.interrupts import interruptible
+from stepline.cli.interrupts import Interrupted, interruptible
 from stepline.cli.progress import Progress, make_progress
-from stepline.errors import Location, SettingsError
+from stepline.errors import Location, PlatformError, SettingsError, TaskError
 from stepline.frozen import frozen
-from stepline.model.task import Isolation
+from stepline.model.task import Isolation, OutcomeKind
+from stepline.model.workflow import Workflow, WorkflowStatus
 from stepline.ports.executor import ExecutorOptions, LogLine
 from stepline.ports.lake import LOG_NAME, RECORD_FILES, RECORD_NAME
 from stepline.settings import Settings
@@ -105,6 +107,7 @@ class LocalRun:
         self.work = _work_folder(self.out, self.workflow_id)
         self.lake = self.plugins.local_lake(self.work / "files")
         self._ids = iter([self.workflow_id])
+        self._keep_work = False
 
     @property
     def executor(self) -> str:
@@ -178,14 +181,30 @@ class LocalRun:
             names: The steps' names, in order.
         """
         with interruptible():
-            self.work.mkdir(parents=True)
-            progress = make_progress(names, json_output=self.choices.json_output)
             try:
-                with open(self.work / LOG_NAME, "w", buffering=1, encoding="utf-8") as file:
-                    yield _Logged(progress, names, file)
+                log = self._open_log()
+                progress = make_progress(names, json_output=self.choices.json_output)
+                try:
+                    with log:
+                        yield _Logged(progress, names, log)
+                finally:
+                    progress.close()
+            except BrokenPipeError:
+                raise Interrupted(signal.SIGPIPE) from None
             finally:
-                progress.close()
-                remove_folder(self.work)
+                if not self._keep_work:
+                    remove_folder(self.work)
+
+    def _open_log(self) -> TextIO:
+        try:
+            self.work.mkdir(parents=True)
+            return open(self.work / LOG_NAME, "w", buffering=1, encoding="utf-8")
+        except OSError as error:
+            raise PlatformError(
+                f"nothing can be written beside {self.out}: {error.strerror}",
+                where=Location(str(self.work.parent)),
+                hint="name another folder with --out",
+            ) from error
 
     def finish(self, result: RunResult, progress: Progress) -> int:
         """Write results and record, tell observers, print the end; return the exit code."""
@@ -194,11 +213,20 @@ class LocalRun:
         record_path.write_text(json.dumps(result.record, indent=2) + "\n", encoding="utf-8")
         beside = {RECORD_NAME: record_path, LOG_NAME: self.work / LOG_NAME}
         self._ignore_state()
-        count = self.lake.export(self.out, workflow_id=result.workflow.id, beside=beside)
+        count = self._export(result, beside)
         for fault in self.plugins.workflow_finished(result.record):
             click.echo(f"warning: {fault}", err=True)
         self._print_end(result, count)
-        return 0 if result.workflow.status.value == "completed" else 1
+        return _exit_code(result.workflow)
+
+    def _export(self, result: RunResult, beside: Mapping[str, Path]) -> int:
+        """Write the results; where that fails, keep what there is of them."""
+        try:
+            return self.lake.export(self.out, workflow_id=result.workflow.id, beside=beside)
+        except PlatformError as error:
+            self._keep_work = True
+            error.hint = f"{error.hint}; all files of the run are kept in {self.work}".lstrip("; ")
+            raise
 
     def _ignore_state(self) -> None:
         """Keep results of runs without ``--out`` out of version control."""
@@ -239,6 +267,14 @@ class _Logged:
         text = f"{_iso(line.at)} {name} {line.stream} {line.text}\n"
         self._file.write(text)
         self._show(attempt, line)
+
+
+def _exit_code(workflow: Workflow) -> int:
+    """Return 0 for success, 1 for failure, and 3 where the platform was at fault."""
+    if workflow.status is WorkflowStatus.COMPLETED:
+        return 0
+    ends = [state.outcomes[-1].kind for state in workflow.steps if state.outcomes]
+    return PlatformError.exit_code if OutcomeKind.LOST in ends[-1:] else TaskError.exit_code
 
 
 def _read_settings(environ: Mapping[str, str]) -> Settings:
