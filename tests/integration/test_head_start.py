@@ -74,3 +74,13 @@ def test_head_start_command_that_fails_early_ends_its_worker(project, tmp_path):
     result = project.stepline(*WORDS, "--env", "X=1", TMPDIR=str(temporary))
     assert result.returncode == 2
     assert list(temporary.iterdir()) == []
+
+
+def test_head_start_keeps_a_bounded_number_of_hints(project):
+    folder = project.cache / "head-start"
+    folder.mkdir()
+    for number in range(250):
+        (folder / f"{number:08x}.json").write_text("{}")
+    assert project.stepline(*WORDS, "--env", "X=1").returncode == 0
+    assert len(list(folder.iterdir())) < 200
+    assert any("protocols/p" in path.read_text() for path in folder.iterdir())

@@ -12,6 +12,13 @@ def remove_folder(path: str | os.PathLike[str]) -> None:
     The standard library's way imports three compression libraries, a tenth of a short
     command's time.
     """
+    _remove(path)
+    if os.path.lexists(path):
+        _open_up(path)
+        _remove(path)
+
+
+def _remove(path: str | os.PathLike[str]) -> None:
     for base, folders, names in os.walk(path, topdown=False):
         for name in names:
             with suppress(OSError):
@@ -22,3 +29,15 @@ def remove_folder(path: str | os.PathLike[str]) -> None:
                 (os.unlink if os.path.islink(entry) else os.rmdir)(entry)
     with suppress(OSError):
         os.rmdir(path)
+
+
+def _open_up(path: str | os.PathLike[str]) -> None:
+    """Undo the modes that keep the owner out of folders."""
+    with suppress(OSError):
+        os.chmod(path, 0o700)
+    for base, folders, _ in os.walk(path):
+        for name in folders:
+            entry = os.path.join(base, name)
+            if not os.path.islink(entry):
+                with suppress(OSError):
+                    os.chmod(entry, 0o700)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 _FOLDER = "head-start"
+_MOST = 200
 
 _file: Path | None = None
 _words: list[str] = []
@@ -51,7 +52,19 @@ def leave_hint(module: str, what: Mapping[str, Any]) -> None:
     partial = _file.with_name(f"{_file.name}.{os.getpid()}")
     try:
         _file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        partial.touch(mode=0o600)
         partial.write_text(json.dumps({"words": _words, "module": module, "what": what}))
         partial.replace(_file)
+        _forget_oldest(_file.parent)
     except OSError:
         pass  # a hint that cannot be left only costs time
+
+
+def _forget_oldest(folder: Path) -> None:
+    """Keep the number of hints within a bound: of too many, the older half goes."""
+    hints = list(os.scandir(folder))
+    if len(hints) <= _MOST:
+        return
+    hints.sort(key=lambda hint: hint.stat().st_mtime_ns)
+    for hint in hints[: len(hints) // 2]:
+        os.unlink(hint)
