@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 SPILL_BYTES = 64 * 1024
+MAX_VALUE_BYTES = 256 * 1024 * 1024
 
 _LENGTH = struct.Struct(">I")
 
@@ -150,11 +151,19 @@ class Connection:
             WireError: As `receive` does.
         """
         alive = self._fill()
+        return self.take_buffered(), alive
+
+    def take_buffered(self) -> list[Frame]:
+        """Return the complete frames that were read already; no descriptor tells of them.
+
+        Raises:
+            WireError: What was read is not of this format.
+        """
         frames: list[Frame] = []
         while True:
             frame = self._next_buffered()
             if frame is None:
-                return frames, alive
+                return frames
             frames.append(frame)
 
     def close(self) -> None:
@@ -234,24 +243,34 @@ def spill(value: object, folder: str, name: str) -> dict[str, str]:
     return {"file": name}
 
 
-def unspill(holder: dict[str, str], folder: str) -> Any:
+def unspill(holder: dict[str, Any], folder: str) -> Any:
     """Return the value of what `spill` returned; its file is removed.
 
     The other end may be no friend: a file that is a link, a pipe or the like is not
-    opened.
+    opened, and no more is read than `MAX_VALUE_BYTES`.
 
     Raises:
-        ValueError: It is not JSON, or the file is not a plain one.
+        ValueError: It is not JSON, too large, not a plain file, or not of `spill`.
         RecursionError: It is nested more deeply than this Python can take.
         OSError: The file cannot be read.
     """
-    if "file" not in holder:
-        return from_json(holder["text"])
-    path = os.path.join(folder, os.path.basename(holder["file"]))
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(fd, encoding="utf-8") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise ValueError("%s is not a plain file" % path)
-        value = from_json(file.read())
+    text, name = holder.get("text"), holder.get("file")
+    if isinstance(text, str):
+        return from_json(text)
+    if not isinstance(name, str):
+        raise ValueError("there is neither a text nor the name of a file")
+    path = os.path.join(folder, os.path.basename(name))
+    value = from_json(_read_value(path))
     os.unlink(path)
     return value
+
+
+def _read_value(path: str) -> str:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(fd, "rb") as file:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("%s is not a plain file" % path)
+        if found.st_size > MAX_VALUE_BYTES:
+            raise ValueError("it is over %g MiB" % (MAX_VALUE_BYTES / 1024 / 1024))
+        return file.read(found.st_size).decode("utf-8")

@@ -62,6 +62,7 @@ class Attempt:
         self._log = log
         self._result: Frame | None = None
         self._forced: Frame | None = None
+        self._heard = False
         self._started = time.monotonic()
         timeout = self._limits.get("timeout_s")
         self._deadline = None if timeout is None else self._started + timeout
@@ -100,6 +101,10 @@ class Attempt:
         self._to_task.put({"type": "run", "task": self._task, "folder": folder})
         self._to_task.flush()
         self._template.prepare()
+        early = self._platform.take_buffered()  # what came right behind the task
+        if early:
+            self._template.hear()  # which process it is for
+            self._take(early)
         while not self._over():
             self._lines.wait(self._wait_ms())
             self._put_log()
@@ -112,7 +117,8 @@ class Attempt:
             stream.drain()
         self._lines.pause([self._template.control, *self._task_fds()])
         self._template.release(self._seat)
-        return self._forced is not None or not self._link.refused
+        # One that died with an answer unread did begin: it had asked something.
+        return self._forced is not None or self._heard or not self._link.refused
 
     def report(self) -> None:
         """Send the outcome, and wait until all of it is out.
@@ -134,6 +140,12 @@ class Attempt:
             frames, alive = self._platform.receive_available()
         except (wire.WireError, OSError):
             raise PlatformGone from None
+        self._take(frames)
+        if not alive:
+            raise PlatformGone
+        return True
+
+    def _take(self, frames: list[Frame]) -> None:
         for frame in frames:
             if frame["type"] == "stop":
                 raise PlatformGone
@@ -143,9 +155,6 @@ class Attempt:
                 self._answer(frame)
             elif frame["type"] == "cancel":
                 self._end(endings.cancelled())
-        if not alive:
-            raise PlatformGone
-        return True
 
     def _put(self, frame: Frame) -> None:
         frame["token"] = self._token
@@ -194,13 +203,14 @@ class Attempt:
         return alive and self._result is None  # after the result, its end comes by itself
 
     def _on_task_frame(self, frame: Frame) -> None:
+        self._heard = True
         kind = frame["type"]
         if kind == "result":
             self._result = self._result or endings.by_result(frame)
         elif kind == "started":
             self._put({"type": kind, "at": time.time()})
         elif kind == "call":
-            self._put({name: frame[name] for name in ("type", "n", "method", "params")})
+            self._put(_checked_call(frame))
             self._flush()
 
     def _answer(self, frame: Frame) -> None:
@@ -283,3 +293,15 @@ class Attempt:
         if result.get("kind") == "out-of-memory" or self._memory.exceeded(self._process):
             return endings.out_of_memory(self._limits, result)
         return self._result or endings.by_status(self._seat.status or 0)
+
+
+def _checked_call(frame: Frame) -> Frame:
+    """Return a call with what belongs to it and no more.
+
+    Raises:
+        ValueError, KeyError: No Context of ours sent this.
+    """
+    call = {name: frame[name] for name in ("type", "n", "method", "params")}
+    if (type(call["n"]), type(call["method"]), type(call["params"])) != (int, str, dict):
+        raise ValueError("a call that is none")
+    return call

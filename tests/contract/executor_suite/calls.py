@@ -6,6 +6,7 @@ import time
 import pytest
 
 from stepline.model.task import OutcomeKind
+from stepline_sdk import wire
 from tests.support.executors import Services, wait_until
 
 
@@ -28,6 +29,55 @@ def test_executor_call_of_a_forked_process_is_refused(bench):
         "the context works only in the process that the task started in"
     )
     assert outcome.value["own"] == "answer"
+
+
+@pytest.mark.parametrize(
+    ("end", "kind"), [("fatal", OutcomeKind.FATAL), ("kill", OutcomeKind.KILLED)]
+)
+def test_executor_task_that_ends_with_an_unread_answer_ran_once(bench, tmp_path, end, kind):
+    services = Services(lambda method, params: time.sleep(0.3))
+    path = tmp_path / "begun"
+    value = {"path": str(path), "end": end}
+    outcome = bench.run("ask_and_leave_the_answer", value, services=services)
+    assert outcome.kind is kind
+    assert path.read_text() == "begun "
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(float("nan"), "not JSON compliant"), ("x" * wire.MAX_FRAME_BYTES, "over the limit")],
+    ids=["nan", "large"],
+)
+def test_executor_answer_that_cannot_be_sent_is_an_error_of_the_call(bench, answer, reason):
+    outcome = bench.run("ask", services=Services(lambda method, params: answer))
+    assert outcome.kind is OutcomeKind.RAISED
+    assert outcome.message.startswith("the platform's answer cannot be sent to the task: ")
+    assert reason in outcome.message
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"type": "call", "n": 1, "method": ["x"], "params": {}},
+        {"type": "call", "n": 1, "method": "x", "params": 5},
+        {"type": "call", "n": None, "method": "x", "params": {}},
+        {"type": "call"},
+    ],
+    ids=["method", "params", "number", "nothing"],
+)
+def test_executor_forged_call_ends_the_task_alone(bench, frame):
+    services = Services()
+    outcome = bench.run("send_frame", frame, services=services)
+    assert (outcome.kind, services.calls) == (OutcomeKind.RAISED, [])
+    assert outcome.message.startswith("the worker cannot read its task: ")
+
+
+@pytest.mark.parametrize("output", [{}, {"text": 5}, {"file": 5}, {"file": "nope"}], ids=str)
+def test_executor_forged_result_fails_the_task_alone(bench, output):
+    frame = {"type": "result", "kind": "returned", "output": output}
+    outcome = bench.run("send_frame", frame)
+    assert outcome.kind is OutcomeKind.RAISED
+    assert outcome.message.startswith("the value that the function returned cannot be read: ")
 
 
 def test_executor_large_answer_and_much_output_do_not_block_each_other(bench):
@@ -55,6 +105,22 @@ def test_executor_task_is_cancelled_while_it_imports(bench):
     outcome = bench.run("import_spins.f", task_id="to-cancel", timeout_s=20)
     timer.join()
     assert outcome.kind is OutcomeKind.CANCELLED
+
+
+def test_executor_task_cancelled_right_behind_its_start_ends(bench):
+    assert bench.run("echo").succeeded
+    for number in range(10):
+        task_id = f"at-once-{number}"
+        bench.executor.cancel(task_id)
+        outcome = bench.run("sleep", task_id=task_id, timeout_s=20)
+        assert outcome.kind is OutcomeKind.CANCELLED
+
+
+def test_executor_task_cancelled_while_its_worker_starts_ends(own_bench):
+    own_bench.executor.cancel("early")
+    outcome = own_bench.run("sleep", task_id="early", timeout_s=20)
+    assert outcome.kind is OutcomeKind.CANCELLED
+    assert own_bench.run("print_slowly", task_id="early").succeeded
 
 
 def test_executor_cancel_of_another_task_changes_nothing(bench):
@@ -89,7 +155,7 @@ def test_executor_close_in_the_middle_of_a_task_ends_it(own_bench):
     before = time.monotonic()
     own_bench.executor.close()
     thread.join(20)
-    assert outcomes[0].kind is OutcomeKind.CANCELLED
+    assert outcomes[0].kind is OutcomeKind.LOST
     assert time.monotonic() - before < 5
     assert wait_until(lambda: own_bench.remains() == [])
 

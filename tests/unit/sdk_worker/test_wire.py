@@ -48,6 +48,14 @@ def test_connection_end_of_stream_is_none(ends):
     assert there.receive() is None
 
 
+def test_connection_frames_read_with_another_are_taken_from_the_buffer(ends):
+    here, there = ends
+    here.send_encoded(b"".join(wire.encode({"type": name}) for name in "abc"))
+    assert there.receive() == {"type": "a"}
+    assert there.take_buffered() == [{"type": "b"}, {"type": "c"}]
+    assert there.take_buffered() == []
+
+
 def test_connection_frame_in_pieces_is_put_together(raw):
     connection, there = raw
     data = wire.encode({"type": "x", "text": "y" * 100_000})
@@ -202,6 +210,22 @@ def make_link(path):
 def test_unspill_file_that_is_not_plain_json_is_refused(tmp_path, make):
     make(tmp_path / "name")
     with pytest.raises((ValueError, OSError)):
+        wire.unspill({"file": "name"}, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "holder", [{}, {"text": 5}, {"file": 5}, {"text": None, "file": None}], ids=str
+)
+def test_unspill_what_spill_never_returned_is_refused(tmp_path, holder):
+    with pytest.raises(ValueError, match="neither a text nor the name of a file"):
+        wire.unspill(holder, str(tmp_path))
+
+
+def test_unspill_file_over_the_limit_is_not_read(tmp_path):
+    path = tmp_path / "name"
+    path.touch()
+    os.truncate(path, 6 * 1024**3)
+    with pytest.raises(ValueError, match="it is over 256 MiB"):
         wire.unspill({"file": "name"}, str(tmp_path))
 
 

@@ -52,6 +52,7 @@ class ProcessExecutor:
         self._ready: dict[_Key, Environment] = {}
         self._idle: dict[_Key, list[WorkerProcess]] = {}
         self._busy: set[WorkerProcess] = set()
+        self._cancelled: set[str] = set()
         self._count = 0
         self._closed = False
 
@@ -71,11 +72,22 @@ class ProcessExecutor:
         function = version.script.find(request.function)
         if function is None:
             raise PlatformError(f"{version.name} does not expose '{request.function}'")
-        with self._worker(version) as worker:
-            return worker.run(request, function, services=services, scratch=scratch)
+        task_id = request.task_id
+        try:
+            with self._worker(version) as worker:
+                return worker.run(
+                    request,
+                    function,
+                    services=services,
+                    scratch=scratch,
+                    cancelled=lambda: task_id in self._cancelled,
+                )
+        finally:
+            self._cancelled.discard(task_id)
 
     def cancel(self, task_id: str) -> None:
-        """End a running attempt of a task."""
+        """End the running attempt of a task, or the next one as soon as it begins."""
+        self._cancelled.add(task_id)
         with self._changed:
             busy = list(self._busy)
         for worker in busy:

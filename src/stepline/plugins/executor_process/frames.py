@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from stepline.model.task import OutcomeKind, TaskOutcome, TaskRequest
@@ -9,17 +10,12 @@ from stepline.model.task_script import Function
 from stepline_sdk import wire
 
 
-def token(request: TaskRequest) -> str:
-    """Return what tells an attempt from all others."""
-    return f"{request.task_id}/{request.attempt}"
-
-
 def task_frame(request: TaskRequest, function: Function, *, scratch: str) -> dict[str, Any]:
     """Return the frame that starts an attempt; a large input is written to ``scratch``."""
     data = {"input": request.input, "context": dict(request.context)}
     return {
         "type": "task",
-        "token": token(request),
+        "token": os.urandom(16).hex(),  # what tells an attempt from all others
         "target": function.function,
         "function": _function_entry(function),
         "data": wire.spill(data, scratch, "input.json"),
@@ -46,13 +42,15 @@ def outcome(frame: dict[str, Any], *, scratch: str) -> TaskOutcome:
     return told if "output" not in frame else _with_value(told, frame["output"], scratch)
 
 
-def _with_value(told: TaskOutcome, output: dict[str, str], scratch: str) -> TaskOutcome:
+def _with_value(told: TaskOutcome, output: dict[str, Any], scratch: str) -> TaskOutcome:
     from dataclasses import replace
 
     try:
         return replace(told, value=wire.unspill(output, scratch))
     except RecursionError:
         reason = "it is nested too deeply"
+    except MemoryError:
+        reason = "there is too little memory for it"
     except (OSError, ValueError) as error:
         reason = str(error)
     message = f"the value that the function returned cannot be read: {reason}"

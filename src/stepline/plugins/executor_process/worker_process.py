@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ class WorkerProcess:
         self._lock = threading.Lock()
         self._task_id = ""
         self._token = ""
+        self._cancelled = False
         self._stopped = False
         os.mkdir(root, 0o700)
         self._socket, there = socket.socketpair()
@@ -84,8 +85,17 @@ class WorkerProcess:
         *,
         services: TaskServices,
         scratch: str,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> TaskOutcome:
         """Run one task and wait for its end.
+
+        Args:
+            request: The attempt.
+            function: What to call.
+            services: Who answers the task's calls and takes its output.
+            scratch: Folder that the task and the platform share.
+            cancelled: Tells whether the task was cancelled before it was sent; from then
+                on `cancel` is the way.
 
         Raises:
             PlatformError: The worker does not start.
@@ -96,7 +106,10 @@ class WorkerProcess:
             frame = frames.task_frame(request, function, scratch=scratch)
             with self._lock:
                 self._task_id, self._token = request.task_id, frame["token"]
+                self._cancelled = False
                 self._send(frame)
+            if cancelled():
+                self.cancel(request.task_id)
             return self._outcome(services, scratch, timeout)
         except BaseException:
             self._kill()  # it may be in the middle of the task
@@ -109,6 +122,7 @@ class WorkerProcess:
         """Ask for the end of a task, if it is the one that runs."""
         with self._lock:
             if task_id == self._task_id:
+                self._cancelled = True
                 self._send({"type": "cancel", "token": self._token})
 
     def stop(self) -> None:
@@ -171,20 +185,31 @@ class WorkerProcess:
             services.started(frame["at"])
         elif frame["type"] == "call":
             answer = services.call(frame["method"], frame["params"])
-            self._send({"type": "answer", "token": self._token, "n": frame["n"], **answer})
+            self._answer({"type": "answer", "token": self._token, "n": frame["n"]}, answer)
+
+    def _answer(self, frame: dict[str, Any], answer: Mapping[str, Any]) -> None:
+        try:
+            data = wire.encode({**frame, **answer})
+        except (wire.WireError, ValueError, TypeError, RecursionError) as problem:
+            message = f"the platform's answer cannot be sent to the task: {problem}"
+            data = wire.encode({**frame, "error": {"type": "PlatformError", "message": message}})
+        self._send_encoded(data)
 
     def _send(self, frame: dict[str, Any]) -> None:
+        self._send_encoded(wire.encode(frame))
+
+    def _send_encoded(self, data: bytes) -> None:
         try:
-            self._connection.send(frame)
+            self._connection.send_encoded(data)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the next frame that we wait for tells that the worker is gone
 
     def _lost(self) -> TaskOutcome:
         if not self._wait(_GRACE_SECONDS):
             self._kill()
-        if self._stopped:
+        if self._cancelled:
             return TaskOutcome(OutcomeKind.CANCELLED, message="the task was cancelled")
-        if not self._ready:
+        if not self._ready and not self._stopped:
             raise PlatformError(f"the worker on {self._python} does not start. {self._words()}")
         message = f"the worker ended in the middle of the task. {self._words()}".strip()
         return TaskOutcome(OutcomeKind.LOST, message=message)
