@@ -1,6 +1,7 @@
 """What every file store promises; an adapter joins by one line in `STORES`."""
 
 import hashlib
+import mmap
 import os
 
 import pytest
@@ -148,3 +149,47 @@ def test_presigned_url_is_an_address_or_none(store, path):
     area.publish()
     url = store.presigned_url(blob.name, ttl_s=60)
     assert url is None or "://" in url
+
+
+def change_by_descriptor(path):
+    with open(path, "r+b") as file:
+        yield
+        file.write(b"other")
+        file.flush()
+        yield
+
+
+def change_by_mapping(path):
+    with open(path, "r+b") as file:
+        mapped = mmap.mmap(file.fileno(), 0)
+    mapped[0:1] = b"0"
+    yield
+    mapped[0:5] = b"other"
+    yield
+    mapped.close()
+
+
+@pytest.mark.parametrize("change", [change_by_descriptor, change_by_mapping])
+def test_bytes_changed_after_they_were_added_never_get_the_old_name(store, path, change):
+    steps = change(path)
+    next(steps)
+    area = store.staging()
+    blob = area.add(str(path), move=True)
+    next(steps)
+    try:
+        area.publish()
+    except UploadError as error:
+        assert "changed after" in error.what
+        with pytest.raises(PlatformError):
+            store.open(blob.name)
+    else:
+        assert hashlib.sha256(read(store, blob.name)).hexdigest() == blob.sha256
+    assert next(steps, None) is None
+
+
+def test_bytes_added_while_a_writer_is_open_are_kept_when_it_changes_nothing(store, path):
+    with open(path, "r+b"):
+        area = store.staging()
+        blob = area.add(str(path), move=True)
+        area.publish()
+    assert read(store, blob.name) == CONTENT

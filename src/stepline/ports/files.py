@@ -6,12 +6,36 @@ half-written file is never seen. A store keeps equal bytes once.
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable, Sequence
+from io import BufferedReader
 from typing import BinaryIO, Protocol
 
-from stepline.errors import TaskError
+from stepline.errors import TaskError, UploadError
 from stepline.frozen import frozen
 from stepline.model.file import FileRecord, Label
+
+
+_PLAIN_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def open_plain(path: str) -> BufferedReader:
+    """Open a file that a task named, but no link, device, pipe or folder.
+
+    Raises:
+        UploadError: It is something else, missing, or not readable.
+    """
+    try:
+        descriptor = os.open(path, _PLAIN_READ)
+    except OSError as error:
+        raise UploadError(f"'{path}' is no readable plain file: {error.strerror}") from error
+    except ValueError as error:
+        raise UploadError(f"{path!r} cannot be the name of a file") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UploadError(f"'{path}' is not a plain file")
+    return open(descriptor, "rb")
 
 
 class FileConflict(TaskError):
@@ -127,10 +151,18 @@ class StagingArea(BlobReader, Protocol):
 
         Raises:
             UploadError: The path is not a plain file.
+            PlatformError: There is no place for the bytes; retryable.
         """
 
     def publish(self) -> None:
-        """Hand everything over to the store. To be called before the catalog's commit."""
+        """Hand everything over to the store. To be called before the catalog's commit.
+
+        Nobody may be writing any more: the task's processes have ended.
+
+        Raises:
+            UploadError: Bytes are no longer those that were taken in; nothing was handed over.
+            PlatformError: There is no place for the bytes; retryable.
+        """
 
     def discard(self) -> None:
         """Remove everything that was not published."""

@@ -15,10 +15,12 @@ from io import BufferedReader
 from typing import BinaryIO
 
 from stepline.errors import PlatformError, UploadError
-from stepline.ports.files import Blob
+from stepline.frozen import frozen
+from stepline.plugins.files_local.disk import disk_error
+from stepline.ports.files import Blob, open_plain
 
 CHUNK_BYTES = 1024 * 1024
-_PLAIN_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_KEPT = "what the task wrote cannot be kept"
 
 
 class FolderStore:
@@ -104,6 +106,27 @@ class FolderStore:
         return os.path.join(self._root, "blobs", sha256[:2], sha256)
 
 
+@frozen
+class _Staged:
+    """A file of a staging area.
+
+    Attributes:
+        path: Where it is.
+        stamp: Size, times and names that it had when it was measured.
+        sealed: Whether nobody could write to it any more without changing its times.
+    """
+
+    path: str
+    stamp: tuple[int, ...]
+    sealed: bool
+
+    def is_unchanged(self, sha256: str) -> bool:
+        """Return whether its bytes are those that were measured."""
+        with open_plain(self.path) as file:
+            same = _stamp(file) == self.stamp
+            return same and (self.sealed or _sha256(file) == sha256)
+
+
 class FolderStaging:
     """Bytes that one attempt wrote; a folder of their own inside the store's.
 
@@ -115,7 +138,7 @@ class FolderStaging:
     def __init__(self, store: FolderStore, path: str) -> None:
         self._store = store
         self._path = path
-        self._staged: dict[str, str] = {}
+        self._staged: dict[str, _Staged] = {}
         self._numbers = itertools.count(1)
 
     def add(self, path: str, *, move: bool = False) -> Blob:
@@ -127,20 +150,24 @@ class FolderStaging:
 
         Raises:
             UploadError: The path is not a plain file.
+            PlatformError: There is no place for the bytes.
         """
-        os.makedirs(self._path, mode=0o700, exist_ok=True)
         target = os.path.join(self._path, str(next(self._numbers)))
         try:
+            os.makedirs(self._path, mode=0o700, exist_ok=True)
             if not move or not _move(path, target):
                 _copy(path, target)
-            size, sha256 = _measured(target)
+            staged, sha256 = _measured(target)
+        except OSError as error:
+            _remove(target)
+            raise disk_error(error, _KEPT, retryable=True) from error
         except BaseException:
             _remove(target)
             raise
-        blob = Blob(f"sha256:{sha256}", size=size, sha256=sha256)
+        blob = Blob(f"sha256:{sha256}", size=staged.stamp[0], sha256=sha256)
         if blob.name in self._staged:
             _remove(target)
-        self._staged.setdefault(blob.name, target)
+        self._staged.setdefault(blob.name, staged)
         return blob
 
     def open(self, name: str) -> BufferedReader:
@@ -149,20 +176,34 @@ class FolderStaging:
 
     def local_path(self, name: str) -> str:
         """Return the path of a staged blob, or of one of the store."""
-        return self._staged.get(name) or self._store.local_path(name)
+        staged = self._staged.get(name)
+        return staged.path if staged else self._store.local_path(name)
 
     def publish(self) -> None:
-        """Hand everything over to the store."""
-        for name, path in self._staged.items():
-            target = self._store.path_of(name.partition(":")[2])
-            os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-            os.replace(path, target)
+        """Hand everything over to the store.
+
+        Raises:
+            UploadError: Bytes are no longer those that were taken in; nothing was handed over.
+            PlatformError: There is no place for the bytes.
+        """
+        digests = {name: name.partition(":")[2] for name in self._staged}
+        try:
+            for name, staged in self._staged.items():
+                if not staged.is_unchanged(digests[name]):
+                    raise UploadError(
+                        "the content of a file was changed after it had been written",
+                        hint="write it again, once it is complete",
+                    )
+            for name, staged in self._staged.items():
+                _keep(staged.path, self._store.path_of(digests[name]))
+        except OSError as error:
+            raise disk_error(error, _KEPT, retryable=True) from error
         self._staged.clear()
 
     def discard(self) -> None:
         """Remove everything that was not published."""
-        for path in self._staged.values():
-            _remove(path)
+        for staged in self._staged.values():
+            _remove(staged.path)
         self._staged.clear()
         try:
             os.rmdir(self._path)
@@ -201,20 +242,8 @@ def _move(path: str, target: str) -> bool:
 
 
 def _copy(path: str, target: str) -> None:
-    with _open_plain(path) as reading, open(target, "xb") as writing:
+    with open_plain(path) as reading, open(target, "xb") as writing:
         _copy_open(reading, writing)
-
-
-def _open_plain(path: str) -> BufferedReader:
-    """Open a file, but no link, device, pipe or folder."""
-    try:
-        descriptor = os.open(path, _PLAIN_READ)
-    except OSError as error:
-        raise UploadError(f"'{path}' is no readable plain file: {error.strerror}") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise UploadError(f"'{path}' is not a plain file")
-    return open(descriptor, "rb")
 
 
 def _copy_open(reading: BinaryIO, writing: BinaryIO) -> None:
@@ -227,15 +256,53 @@ def _copy_open(reading: BinaryIO, writing: BinaryIO) -> None:
             writing.write(chunk)
 
 
-def _measured(path: str) -> tuple[int, str]:
-    """Return size and digest of a file that must be plain and have no other name."""
-    with _open_plain(path) as file:
+def _keep(path: str, target: str) -> None:
+    """Put bytes where the store has them; where they are already, those stay."""
+    if os.path.exists(target):
+        _remove(path)
+        return
+    os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+    os.rename(path, target)
+
+
+def _measured(path: str) -> tuple[_Staged, str]:
+    """Return a file that must be plain and have no other name, and its digest."""
+    with open_plain(path) as file:
         status = os.fstat(file.fileno())
         if status.st_nlink != 1:
             raise UploadError("the content is a file that has other names too")
         if status.st_mode & 0o7111:
             os.fchmod(file.fileno(), status.st_mode & 0o666)
-        return status.st_size, _sha256(file)
+        # Both before the digest, so that what is written during it shows too.
+        sealed, stamp = _has_no_writer(file), _stamp(file)
+        return _Staged(path, stamp, sealed), _sha256(file)
+
+
+def _stamp(file: BufferedReader) -> tuple[int, ...]:
+    """Return what changes when a file is written to or gets another name."""
+    status = os.fstat(file.fileno())
+    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_nlink)
+
+
+def _has_no_writer(file: BufferedReader) -> bool:
+    """Return whether nobody has a file open, or in memory, for writing; False if unknown.
+
+    A write that follows opening the file anew changes its times. One through memory
+    that was mapped before need not, and a quick one may come within the clock's tick.
+    """
+    import fcntl
+    import signal
+
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return False
+    try:
+        # The signal of a lease that somebody breaks would end this process otherwise.
+        fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError:
+        return False
+    return True
 
 
 def _sha256(file: BufferedReader) -> str:

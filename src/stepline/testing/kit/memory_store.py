@@ -5,13 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import stat
 from typing import BinaryIO
 
 from stepline.errors import PlatformError, UploadError
-from stepline.ports.files import Blob
-
-_PLAIN_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+from stepline.ports.files import Blob, open_plain
 
 
 class MemoryStore:
@@ -106,13 +103,7 @@ def blob_of(content: bytes) -> Blob:
 
 
 def _read_plain(path: str, *, only_name: bool) -> bytes:
-    try:
-        descriptor = os.open(path, _PLAIN_READ)
-    except OSError as error:
-        raise UploadError(f"'{path}' cannot be taken in: {error.strerror}") from error
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or (only_name and status.st_nlink != 1):
-        os.close(descriptor)
-        raise UploadError(f"'{path}' is not a plain file")
-    with open(descriptor, "rb") as file:
+    with open_plain(path) as file:
+        if only_name and os.fstat(file.fileno()).st_nlink != 1:
+            raise UploadError(f"'{path}' is a file that has other names too")
         return file.read()
