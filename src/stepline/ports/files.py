@@ -16,7 +16,6 @@ from stepline.errors import TaskError, UploadError
 from stepline.frozen import frozen
 from stepline.model.file import FileRecord, Label
 
-
 _PLAIN_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 

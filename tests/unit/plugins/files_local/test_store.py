@@ -50,3 +50,15 @@ def test_publish_where_the_store_has_no_place_is_retryable_and_has_a_hint(tmp_pa
     with pytest.raises(PlatformError, match="cannot be kept") as caught:
         area.publish()
     assert (caught.value.retryable, bool(caught.value.hint)) == (True, True)
+
+
+def test_publish_of_a_file_that_was_written_to_afterwards_is_refused(tmp_path, path):
+    store = FolderStore(str(tmp_path / "store"))
+    area = store.staging()
+    with open(path, "r+b", buffering=0) as writer:
+        blob = area.add(str(path), move=True)
+        writer.write(b"xyz")
+    with pytest.raises(UploadError, match="changed after") as caught:
+        area.publish()
+    assert caught.value.hint
+    assert not os.path.exists(store.path_of(blob.sha256))
