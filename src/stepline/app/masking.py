@@ -12,15 +12,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
+from stepline.app.form_search import PREFIX, FormSearch
 from stepline.errors import SettingsError
 
 MASK = "***"
-SHORTEST_SECRET = 6
+SHORTEST_SECRET = PREFIX
 
 # What encodeURIComponent leaves as it is, and Python's quote does not.
 _KEPT_BY_BROWSERS = "!'()*"
+
+# What writers of JSON escape though they need not: Go, web frameworks, Gson, PHP, .NET.
+_ESCAPED_BY_WRITERS = ("<>&", "<>&'", "<>&'=", "<>&'\"", "<>&'\"+`")
+# An escape as a whole, so that its backslash is not taken for the next one's beginning.
+_ESCAPED_BY_SOME = re.compile(r"\\(?:u[0-9a-f]{4}|.)|[<>&'=+`]")
 
 
 def check_secret(name: str, value: str) -> None:
@@ -54,8 +61,7 @@ class Masker:
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._values: set[str] = set()
         self._forms: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
-        self._longest = 0
+        self._search: FormSearch | None = None
         self.add(values)
 
     def add(self, values: Iterable[str]) -> None:
@@ -65,18 +71,19 @@ class Masker:
             return
         self._values |= new
         self._forms.update(*map(secret_forms, new))
-        longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
-        if longest_first:
-            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
-            self._longest = len(longest_first[0])
+        if self._forms:
+            self._search = FormSearch(self._forms)
 
     def text(self, text: str) -> str:
         """Return a text without the values."""
-        return text if self._pattern is None else self._pattern.sub(MASK, text)
+        return text if self._search is None else _replaced(self._search, text, len(text))[0]
 
     def value(self, value: Any) -> Any:
-        """Return a JSON value whose strings, keys included, are without the values."""
-        if self._pattern is None:
+        """Return a JSON value whose strings, keys included, are without the values.
+
+        A number that holds one becomes the mask.
+        """
+        if self._search is None:
             return value
         if isinstance(value, str):
             return self.text(value)
@@ -84,7 +91,24 @@ class Masker:
             return [self.value(item) for item in value]
         if isinstance(value, dict):
             return {self.text(key): self.value(item) for key, item in value.items()}
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value if self.text(text := repr(value)) == text else MASK
         return value
+
+    def decoded(self, text: str) -> str:
+        """Return a JSON object's text in which no string is a value once it is decoded.
+
+        JSON may write any character as an escape, so that what reads it may show what
+        could not be found in the text. Any other text is returned as it is.
+        """
+        if self._search is None or "\\" not in text or not text.lstrip().startswith("{"):
+            return text
+        try:
+            record = json.loads(text)
+            masked = self.value(record)
+        except (ValueError, RecursionError):
+            return text
+        return text if masked == record else json.dumps(masked)
 
     def split(self, text: str) -> tuple[str, str]:
         """Mask as much of a text as what follows it cannot change.
@@ -94,26 +118,10 @@ class Masker:
         Returns:
             The first part, masked, and the rest as it is.
         """
-        if self._pattern is None:
+        if self._search is None:
             return text, ""
-        open_from = self._open_from(text)
-        shown: list[str] = []
-        done = 0
-        for match in self._pattern.finditer(text):
-            if match.start() >= open_from:
-                break
-            shown += (text[done : match.start()], MASK)
-            done = match.end()
-        border = max(done, open_from)
-        return "".join((*shown, text[done:border])), text[border:]
-
-    def _open_from(self, text: str) -> int:
-        """Return the first place where a form begins that the text may yet go on with."""
-        for position in range(max(0, len(text) - self._longest + 1), len(text)):
-            tail = text[position:]
-            if any(form.startswith(tail) and form != tail for form in self._forms):
-                return position
-        return len(text)
+        shown, border = _replaced(self._search, text, self._search.open_from(text))
+        return shown, text[border:]
 
 
 class StreamMasker:
@@ -126,13 +134,24 @@ class StreamMasker:
     def feed(self, text: str) -> str:
         """Take the next piece; return what can be shown by now."""
         ready, self._rest = self._masker.split(self._rest + text)
-        return ready
+        return self._masker.decoded(ready)
 
     def end(self, text: str = "") -> str:
         """Take the last piece; return all that was held back, masked."""
-        ready = self._masker.text(self._rest + text)
+        ready = self._masker.text(self._masker.decoded(self._rest + text))
         self._rest = ""
         return ready
+
+
+def _replaced(search: FormSearch, text: str, end: int) -> tuple[str, int]:
+    """Mask what begins before a place; return that part, and where it ends."""
+    shown: list[str] = []
+    done = 0
+    for start, stop in search.find(text, end=end):
+        shown += (text[done:start], MASK)
+        done = stop
+    border = max(done, end)
+    return "".join((*shown, text[done:border])), border
 
 
 def secret_forms(value: str) -> set[str]:
@@ -150,15 +169,50 @@ def _encodings(text: str) -> Iterator[str]:
     from urllib.parse import quote, quote_plus  # runs without secrets need not wait for it
 
     yield text
-    yield json.dumps(text)[1:-1]
-    yield json.dumps(text, ensure_ascii=False)[1:-1]
-    yield json.dumps(text)[1:-1].replace("/", "\\/")
+    yield from _json_forms(text)
+    yield from _number_forms(text)
     yield repr(text)[1:-1]
     yield repr(text.encode())[2:-1]
     for kept in ("", "/", _KEPT_BY_BROWSERS):
         yield from _url_forms(quote(text, safe=kept))
     yield from _url_forms(quote_plus(text))
     yield from _base64_forms(text.encode())
+
+
+def _json_forms(text: str) -> Iterator[str]:
+    for ascii_only in (True, False):
+        plain = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+        forms = {plain}
+        if _ESCAPED_BY_SOME.search(plain):
+            for characters in _ESCAPED_BY_WRITERS:
+                escaped = _escaped(plain, characters)
+                forms |= {escaped, _in_capitals(escaped)}
+        for form in forms:
+            yield form
+            yield form.replace("/", "\\/")
+
+
+def _escaped(plain: str, characters: str) -> str:
+    """Write some characters of a JSON text as escapes, by number."""
+
+    def one(match: re.Match[str]) -> str:
+        token = match[0][-1] if match[0] == '\\"' else match[0]
+        return f"\\u{ord(token):04x}" if token in characters else match[0]
+
+    return _ESCAPED_BY_SOME.sub(one, plain)
+
+
+def _in_capitals(escaped: str) -> str:
+    return _ESCAPED_BY_SOME.sub(
+        lambda match: "\\u" + match[0][2:].upper() if match[0][:2] == "\\u" else match[0], escaped
+    )
+
+
+def _number_forms(text: str) -> Iterator[str]:
+    """Give what a program prints that read a text of digits as a number."""
+    for number in (int, float):
+        with suppress(ValueError, OverflowError):  # int refuses thousands of digits
+            yield repr(number(text))
 
 
 def _url_forms(quoted: str) -> Iterator[str]:

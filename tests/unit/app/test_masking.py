@@ -14,7 +14,27 @@ from hypothesis import strategies as st
 from stepline.app.masking import MASK, Masker, StreamMasker, check_secret, secret_forms
 from stepline.errors import SettingsError
 
-VALUE = "p\"ass/w+ör\\d's: {key}"
+VALUE = "p\"ass/w+ör\\d's: {key}=<&>"
+
+
+def json_with(characters, number="{:04x}", *, ascii_only=True):
+    """A writer of JSON that escapes more than it must."""
+
+    def printed(text):
+        plain = json.dumps(text, ensure_ascii=ascii_only)
+        for character in characters:
+            plain = plain.replace(character, "\\u" + number.format(ord(character)))
+        return plain
+
+    return printed
+
+
+def json_of_dotnet(text):
+    lines = [json.dumps(text)[1:-1].replace('\\"', '"')]
+    for character in "<>&'\"+`":
+        lines.append(lines[-1].replace(character, f"\\u{ord(character):04X}"))
+    return lines[-1].replace("\\u00f6", "\\u00F6")
+
 
 # Written here without our own code: how programs print a text.
 PRINTED = {
@@ -22,6 +42,10 @@ PRINTED = {
     "json": lambda text: json.dumps({"key": text}),
     "json, not ascii": lambda text: json.dumps({"key": text}, ensure_ascii=False),
     "json, slash escaped": lambda text: json.dumps(text).replace("/", "\\/"),
+    "json of Go": json_with("<>&", ascii_only=False),
+    "json of Gson": json_with("<>&='", ascii_only=False),
+    "json of a web page": json_with("<>&'"),
+    "json of .NET": json_of_dotnet,
     "repr": repr,
     "repr of bytes": lambda text: repr(text.encode()),
     "url": lambda text: urllib.parse.quote(text, safe=""),
@@ -126,6 +150,57 @@ def test_stream_masker_secret_that_is_learnt_on_the_way_is_masked_from_then_on()
 def test_masker_value_masks_strings_and_keys_of_json():
     value = {"a": [f"x {VALUE}", 1, None, True], VALUE: {"b": 2.5}}
     assert Masker([VALUE]).value(value) == {"a": [f"x {MASK}", 1, None, True], MASK: {"b": 2.5}}
+
+
+@pytest.mark.parametrize(
+    ("secret", "number"),
+    [
+        ("1234567", 1234567),
+        ("1234567", -1234567),
+        ("1234567", 1234567.5),
+        ("1234567", 912345678),
+        ("0001234567", 1234567),
+        ("12345678901234567890", 12345678901234567890.0),
+        ("a\n123456\n", 123456),
+    ],
+)
+def test_masker_value_number_that_holds_a_secret_becomes_the_mask(secret, number):
+    assert Masker([secret]).value({"a": [number, 7]}) == {"a": [MASK, 7]}
+
+
+def test_masker_value_other_numbers_stay():
+    value = [0, 123456, 0.5, True, False, None]
+    assert repr(Masker(["1234567"]).value(value)) == repr(value)
+
+
+EXOTIC = "".join(f"\\u{ord(character):04x}" for character in "secret-value")
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 30], ids=["whole", "halves", "bits"])
+def test_stream_masker_line_of_json_hides_no_value_in_its_escapes(pieces):
+    line = f'{{"message": "a {EXOTIC} b", "other": ["{EXOTIC}", 1.50]}}'
+    size = -(-len(line) // pieces)
+    shown = in_pieces(
+        Masker(["secret-value"]), [line[at : at + size] for at in range(0, len(line), size)]
+    )
+    if pieces == 1:
+        assert json.loads(shown) == {"message": "a *** b", "other": ["***", 1.5]}
+    else:  # no piece is JSON that anybody would decode
+        assert shown == line
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"message": "a \\u00f6", "n":1.50}',
+        '{"message": "\\n',
+        '{"a": ' + '{"a": ' * 100_000 + "\\",
+        f'{{"a": 1{"0" * 5000}, "b": "\\n"}}',
+    ],
+    ids=["no secret", "cut", "deep", "long number"],
+)
+def test_stream_masker_other_json_stays_as_it_is(line):
+    assert StreamMasker(Masker(["secret-value"])).end(line) == line
 
 
 def test_masker_without_secrets_changes_nothing():
