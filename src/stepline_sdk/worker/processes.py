@@ -10,7 +10,7 @@ import time
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _SWEEP_SECONDS = 10.0
-_PAUSE_SECONDS = 0.0005
+_PAUSE_SECONDS = 0.0002
 _READ_BYTES = 4096
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -46,12 +46,18 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def descendants(pid: int) -> list[int]:
-    """Return the ids of all processes below ``pid``, nearest first."""
+def descendants(pid: int, *, without: int = 0) -> list[int]:
+    """Return the ids of all processes below ``pid``, nearest first.
+
+    Args:
+        pid: Where to begin; not in the result.
+        without: One that is left out with all below it.
+    """
     found: list[int] = []
     level = [pid]
     while level:
-        level = [child for parent in level for child in children(parent)]
+        below = [child for parent in level for child in children(parent)]
+        level = [child for child in below if child != without]
         found += level
     return found
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from stepline_sdk import wire
 
 _GRACE_SECONDS = 10.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# The same as in the worker's `remains`, which is too much to import for it.
+MARK_VARIABLE = "STEPLINE_TASK_MARK"
 _START = os.path.join(os.path.dirname(wire.__file__), "worker", "start.py")
 
 
@@ -65,7 +68,8 @@ class WorkerProcess:
         os.mkdir(root, 0o700)
         self._socket, there = socket.socketpair()
         self._connection = wire.Connection(self._socket)
-        environ = _environment(python, root, task_env)
+        self._mark = os.urandom(8).hex()
+        environ = _environment(python, root, task_env=task_env, mark=self._mark)
         try:
             with there:
                 arguments = ["--root", root]
@@ -74,9 +78,8 @@ class WorkerProcess:
             self._connection.close()
             _remove_folder(root)
             raise
-        self._worker = self.pid
         load = {"type": "load", "code": code, "isolation": isolation.value}
-        self._send({**load, "modules": list(modules), "memory": memory})
+        self._send({**load, "modules": list(modules), "memory": memory, "mark": self._mark})
 
     def run(
         self,
@@ -137,10 +140,11 @@ class WorkerProcess:
     def close(self) -> None:
         """End the worker and all that it started, and remove its folder."""
         self.stop()
+        self._socket.settimeout(_GRACE_SECONDS)
+        with suppress(TimeoutError):
+            self._next_frame()  # none is for us: this waits for the end of the stream
         if not self._wait(_GRACE_SECONDS):
             self._kill()
-        if not self._ready:
-            self._next_frame()  # one that had no task may still have said where it was
         self._connection.close()
         self._remove_remains()
 
@@ -229,7 +233,7 @@ class WorkerProcess:
     def _wait(self, seconds: float) -> bool:
         """Wait for the process's end; tell whether it has come."""
         deadline = time.monotonic() + seconds
-        pause = 0.0002
+        pause = 0.0001
         while not self._reap():
             if time.monotonic() >= deadline:
                 return False
@@ -249,7 +253,7 @@ class WorkerProcess:
     def _remove_remains(self) -> None:
         """Remove what the worker could not: its cgroup, and after a sudden end all else."""
         if os.path.isdir(self._root):
-            arguments = ["--clean", self._root, "--worker", str(self._worker)]
+            arguments = ["--clean", self._root, "--mark", self._mark]
             self.pid = self._spawn(sys.executable, arguments, environ={})
             self._wait(_GRACE_SECONDS)
             _remove_folder(self._root)
@@ -288,7 +292,8 @@ def _remove_folder(folder: str) -> None:
 
 
 def _remove_cgroup(folder: str) -> None:
-    for _ in range(100):
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while time.monotonic() < deadline:
         try:
             os.rmdir(folder)
         except FileNotFoundError:
@@ -299,7 +304,9 @@ def _remove_cgroup(folder: str) -> None:
             return
 
 
-def _environment(python: str, root: str, task_env: Mapping[str, str]) -> dict[str, str]:
+def _environment(
+    python: str, root: str, *, task_env: Mapping[str, str], mark: str
+) -> dict[str, str]:
     """Return all that a task sees of the platform's environment: nothing but this."""
     return {
         "PATH": f"{os.path.dirname(python)}:{_PATH}",
@@ -307,4 +314,5 @@ def _environment(python: str, root: str, task_env: Mapping[str, str]) -> dict[st
         "HOME": root,
         "TMPDIR": root,
         **task_env,
+        MARK_VARIABLE: mark,
     }
