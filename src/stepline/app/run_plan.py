@@ -16,7 +16,7 @@ from stepline.app.task_scripts import find_scripts, match_steps
 from stepline.app.workflow_record import restore_workflow
 from stepline.errors import ConfigError, Location, ProtocolError
 from stepline.frozen import frozen
-from stepline.model.file import FileRecord
+from stepline.model.file import FilePointer, FileRecord
 from stepline.model.protocol import Protocol, TaskReference
 from stepline.model.task import Isolation
 from stepline.model.values import Json
@@ -229,7 +229,8 @@ def _recorded_input(record: Mapping[str, Any], machine: Machine) -> FileRecord |
     if record["input"]["path"] is None:
         return None
     path = Path(record["input"]["path"])
-    found = machine.lake.add_input(path)
+    known_as = FilePointer.from_plain(record["input"]["file"])
+    found = machine.lake.add_input(path, known_as=known_as)
     if machine.lake.store.digest(found.blob) != record["input"]["sha256"]:
         raise ConfigError(
             "the input file is not what it was when the workflow was started",

@@ -108,6 +108,7 @@ class LocalRun:
         self.lake = self.plugins.local_lake(self.work / "files")
         self._ids = iter([self.workflow_id])
         self._keep_work = False
+        self._earlier_log: Path | None = None
 
     @property
     def executor(self) -> str:
@@ -155,7 +156,8 @@ class LocalRun:
         if self.choices.lake:
             self.lake.add_folder(self.choices.lake)
         if own_results:
-            self.lake.add_folder(self.out)
+            self.lake.add_folder(self.out, own=True)
+            self._earlier_log = self.out / LOG_NAME
 
     def ports(self) -> RunPorts:
         """Return the adapters."""
@@ -198,7 +200,10 @@ class LocalRun:
     def _open_log(self) -> TextIO:
         try:
             self.work.mkdir(parents=True)
-            return open(self.work / LOG_NAME, "w", buffering=1, encoding="utf-8")
+            path = self.work / LOG_NAME
+            if self._earlier_log and self._earlier_log.is_file():
+                path.write_bytes(self._earlier_log.read_bytes())
+            return open(path, "a", buffering=1, encoding="utf-8")
         except OSError as error:
             raise PlatformError(
                 f"nothing can be written beside {self.out}: {error.strerror}",

@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from stepline.app.run_local import retry_local, run_local
+from stepline.app.run_local import RunRequest, WorkflowState, retry_local, run_local
 from stepline.app.run_plan import RunWords, plan_retry, plan_run
 from stepline.app.workflow_record import read_record
 from stepline.cli.local_run import Choices, LocalRun, common_options, parse_pairs
-from stepline.errors import SettingsError
+from stepline.errors import ConfigError, Location, SettingsError
 from stepline.ports.lake import RECORD_NAME
 
 _PATH = click.Path(path_type=Path)
@@ -79,15 +79,25 @@ def _retry(run: LocalRun, words: RunWords) -> int:
         raise SettingsError(
             "--retry needs the results of the run that failed", hint="add --out DIR"
         )
-    path = run.out / RECORD_NAME
-    record = read_record(path)
-    _check_words(run, words, record, path)
-    run.choices = replace(run.choices, lake=_path(record["lake"]), ids=_path(record["ids"]))
-    run.open_lake(own_results=True)
-    failed, request = plan_retry(record, run.machine, path=path, secrets=words.secrets)
+    failed, request = _plan_retry(run, words, run.out / RECORD_NAME)
     with run.session([step.name for step in request.protocol.steps]) as progress:
         result = retry_local(failed, request, ports=run.ports(), reporter=progress)
         return run.finish(result, progress)
+
+
+def _plan_retry(run: LocalRun, words: RunWords, path: Path) -> tuple[WorkflowState, RunRequest]:
+    record = read_record(path)
+    try:
+        _check_words(run, words, record, path)
+        run.choices = replace(run.choices, lake=_path(record["lake"]), ids=_path(record["ids"]))
+        run.open_lake(own_results=True)
+        return plan_retry(record, run.machine, path=path, secrets=words.secrets)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"the record is damaged: {type(error).__name__}: {error}",
+            where=Location(str(path)),
+            hint="run without --retry",
+        ) from error
 
 
 def _check_words(run: LocalRun, words: RunWords, record: Mapping[str, Any], path: Path) -> None:

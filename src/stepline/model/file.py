@@ -51,6 +51,11 @@ class FilePointer:
     file_id: str
     version: str
 
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> FilePointer:
+        """Return the pointer whose plain form this is."""
+        return cls(plain["bucket"], plain["fileKey"], plain["fileId"], plain["version"])
+
     def to_plain(self) -> dict[str, Json]:
         """Return the form that task scripts see."""
         return {

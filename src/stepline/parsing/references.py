@@ -120,12 +120,30 @@ class _Check:
             what = f"task script `{step.task.slug}` is here, but {differs}"
             range_of_others = field == "version" and not step.task.is_exact
             severity = "error" if self.all_here and range_of_others else "warning"
-            self.add(step, field, code="other-version", what=what, hint="", severity=severity)
+            hint = self.versions_of(step.task)
+            self.add(step, field, code="other-version", what=what, hint=hint, severity=severity)
+        self.twins(step, script)
         if script.script is not None and script.script.find(step.task.function) is None:
             self.unknown_function(step, script.script)
 
+    def versions_of(self, task: TaskReference) -> str:
+        found = {s.manifest.version for s in self.scripts if s.manifest and s.slug == task.slug}
+        return f"there are {', '.join(sorted(found))}" if len(found) > 1 else ""
+
+    def twins(self, step: Step, script: LocalTaskScript) -> None:
+        """Report folders that say they are the same version of the same task script."""
+        if script.manifest is None:
+            return
+        same = [s for s in self.scripts if s.manifest and _identity(s) == _identity(script)]
+        if len(same) > 1:
+            folders = ", ".join(sorted(each.path or each.folder for each in same))
+            what = f"several folders say that they are {step.task}: {folders}"
+            severity = "error" if self.all_here else "warning"
+            hint = "give each its own version in manifest.json"
+            self.add(step, "version", code="same-identity", what=what, hint=hint, severity=severity)
+
     def missing(self, step: Step) -> None:
-        slugs = [script.slug for script in self.scripts]
+        slugs = sorted({script.slug for script in self.scripts})
         what = f"task script `{step.task.slug}` is not in this project"
         near = nearest_hint(step.task.slug, slugs)
         known = f"there are {', '.join(repr(slug) for slug in slugs)}" if slugs else ""
@@ -159,13 +177,19 @@ class _Check:
         )
 
 
+def _identity(script: LocalTaskScript) -> tuple[str, str, str] | None:
+    named = script.manifest
+    return (named.namespace, named.slug, named.version) if named else None
+
+
 def _by_version(scripts: Sequence[LocalTaskScript]) -> list[LocalTaskScript]:
     """Return scripts with the highest version first, so that a range takes that one."""
     if len(scripts) < 2:
         return list(scripts)
-    from stepline.parsing.versions import VersionRange, highest_match
+    from stepline.parsing.versions import Version
 
-    versions = [script.manifest.version for script in scripts if script.manifest]
-    everything = VersionRange.parse("*")
-    highest = highest_match(versions, everything) if everything else None
-    return sorted(scripts, key=lambda s: not (s.manifest and s.manifest.version == highest))
+    def order(script: LocalTaskScript) -> tuple[object, ...]:
+        version = Version.parse(script.manifest.version) if script.manifest else None
+        return (version is not None, version.order if version else ())
+
+    return sorted(scripts, key=order, reverse=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from stepline.model.file import FileRecord
+from stepline.model.file import FilePointer, FileRecord
 from stepline.ports.files import FileCatalog, FileStore
 
 RECORD_NAME = "workflow.json"
@@ -26,15 +26,23 @@ class LocalLake(Protocol):
     def store(self) -> FileStore:
         """The bytes of the files."""
 
-    def add_input(self, path: Path) -> FileRecord:
+    def add_input(self, path: Path, *, known_as: FilePointer | None = None) -> FileRecord:
         """Make a local file visible, without copying it.
+
+        Args:
+            path: The file.
+            known_as: The pointer that an earlier run knew the same bytes by.
 
         Raises:
             UploadError: It is missing, empty, not a plain file, or not readable.
         """
 
-    def add_folder(self, folder: Path) -> None:
+    def add_folder(self, folder: Path, *, own: bool = False) -> None:
         """Make the files of a folder visible, as its ``files.json`` says if it has one.
+
+        Args:
+            folder: The folder.
+            own: The workflow's own results so far, which must be as it left them.
 
         Raises:
             UploadError: There is no such folder, or its ``files.json`` is not usable.

@@ -1,9 +1,16 @@
 """Protocols against the task scripts beside them."""
 
+from dataclasses import replace
+
 import pytest
 
 from stepline.model.task_script import Function, Manifest, TaskScript
-from stepline.parsing import LocalTaskScript, check_references, parse_protocol
+from stepline.parsing import (
+    LocalTaskScript,
+    check_references,
+    match_task_script,
+    parse_protocol,
+)
 
 SCRIPT = TaskScript((Function("decorate", "main.decorate"), Function("push-data", "main.push")))
 
@@ -102,3 +109,20 @@ def test_check_references_of_a_run_wants_all_to_be_here(version, here, code, sev
     scripts = [local(each) if each else local() for each in here]
     (problem,) = check_references(protocol(version=version), scripts, all_here=True)
     assert (problem.code, problem.severity) == (code, severity)
+
+
+@pytest.mark.parametrize(
+    ("version", "chosen"), [("v1", "v1.2.0"), ("^1.0.0", "v1.2.0"), ("'*'", "v2.0.0")]
+)
+def test_match_task_script_range_takes_its_highest_whatever_the_order(version, chosen):
+    scripts = [local("v1.0.0"), local("v2.0.0"), local("v1.2.0")]
+    task = protocol(version=version).value.steps[0].task
+    for order in (scripts, scripts[::-1]):
+        assert match_task_script(task, order)[0].manifest.version == chosen
+
+
+def test_check_references_two_folders_of_one_identity_are_named():
+    one, two = (replace(local("v1.0.0"), path=f"task-scripts/{name}") for name in ("a", "b"))
+    (problem,) = check_references(protocol(version="v1.0.0"), [one, two], all_here=True)
+    assert (problem.code, problem.severity) == ("same-identity", "error")
+    assert "task-scripts/a, task-scripts/b" in problem.message

@@ -35,8 +35,15 @@ class Lake:
     records: list[FileRecord] = field(default_factory=list)
     notes: dict[str, FileRecord] = field(default_factory=dict)
 
-    def input_file(self, path: str, *, store: FolderStore) -> FileRecord:
+    def input_file(
+        self, path: str, *, store: FolderStore, known_as: FilePointer | None = None
+    ) -> FileRecord:
         """Return the record of an input file: the lake's, if the file is in the lake.
+
+        Args:
+            path: The file.
+            store: What holds its bytes.
+            known_as: The pointer that an earlier run knew the same bytes by.
 
         Raises:
             UploadError: It is missing, unreadable, or not a plain file.
@@ -45,6 +52,8 @@ class Lake:
         for known in self.records:
             if known.blob == record.blob:
                 return known
+        if known_as is not None:
+            record = replace(record, pointer=known_as)
         note = self.notes.get(record.pointer.file_id)
         return replace(record, labels=note.labels) if note else record
 
@@ -79,11 +88,16 @@ def local_file(path: str, *, store: FolderStore) -> FileRecord:
     )
 
 
-def load_lake(folder: str, *, store: FolderStore) -> Lake:
+def load_lake(folder: str, *, store: FolderStore, unchanged: bool = False) -> Lake:
     """Return all files of a folder, with what its ``files.json`` says about them.
 
     Files that it does not name, or all where there is none, are RAW. The record that an
     earlier run left beside a ``files.json`` is none of them.
+
+    Args:
+        folder: The folder.
+        store: What holds the files' bytes.
+        unchanged: Every file must have the digest that ``files.json`` says.
 
     Raises:
         UploadError: The folder or its ``files.json`` is not usable; all problems at once.
@@ -114,8 +128,29 @@ def load_lake(folder: str, *, store: FolderStore) -> Lake:
         if entry.get("path") is None:
             note = _described(_UNKNOWN, entry)
             lake.notes[note.pointer.file_id] = note
+    if unchanged:
+        _check_unchanged(lake, described, folder=folder, store=store)
     _check_unique(lake.records, where)
     return lake
+
+
+def _check_unchanged(
+    lake: Lake, described: Mapping[str, Any], *, folder: str, store: FolderStore
+) -> None:
+    """Refuse a folder whose files are not those that its ``files.json`` describes."""
+    home = os.path.abspath(folder)
+    blobs = {os.path.relpath(r.blob.split(":", 3)[3], home): r.blob for r in lake.records}
+    changed = [
+        path
+        for path, entry in sorted(described.items())
+        if path not in blobs or store.digest(blobs[path]) != entry.get("sha256")
+    ]
+    if changed:
+        raise UploadError(
+            f"'{changed[0]}' is not what the run left there",
+            where=Location(os.path.join(folder, changed[0])),
+            hint="put the file back, or run without --retry",
+        )
 
 
 def name_uuid(name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stepline.errors import UploadError
-from stepline.model.file import FileRecord
+from stepline.model.file import FilePointer, FileRecord
 from stepline.plugins.files_local.catalog import MemoryCatalog
 from stepline.plugins.files_local.lake import Lake, load_lake
 from stepline.plugins.files_local.store import FolderStore
@@ -26,10 +26,11 @@ class RunLake:
         self.catalog = MemoryCatalog()
         self._lake = Lake()
         self._inputs: dict[str, FileRecord] = {}
+        self._own_notes: set[str] = set()
 
-    def add_input(self, path: Path) -> FileRecord:
+    def add_input(self, path: Path, *, known_as: FilePointer | None = None) -> FileRecord:
         """Make a local file visible, without copying it."""
-        record = self._lake.input_file(str(path), store=self.store)
+        record = self._lake.input_file(str(path), store=self.store, known_as=known_as)
         if record.size == 0:
             raise UploadError(f"'{path}' is empty", hint="is it still being written?")
         if self.catalog.get(record.pointer.file_id) is None:
@@ -37,9 +38,11 @@ class RunLake:
         self._inputs[record.pointer.file_id] = record
         return record
 
-    def add_folder(self, folder: Path) -> None:
+    def add_folder(self, folder: Path, *, own: bool = False) -> None:
         """Make the files of a folder visible."""
-        lake = load_lake(str(folder), store=self.store)
+        lake = load_lake(str(folder), store=self.store, unchanged=own)
+        if own:
+            self._own_notes |= lake.notes.keys()
         self.catalog.commit(Changes(files=tuple(lake.records)))
         self._lake.records += lake.records
         self._lake.notes |= lake.notes
@@ -68,6 +71,10 @@ class RunLake:
         return len(made)
 
     def _changed_inputs(self) -> list[FileRecord]:
-        """Return inputs whose labels the run has changed."""
+        """Return inputs whose labels the workflow has changed, now or before a retry."""
         now = [(self.catalog.get(file_id), record) for file_id, record in self._inputs.items()]
-        return [after for after, before in now if after and after.labels != before.labels]
+        return [
+            after
+            for after, before in now
+            if after and (after.labels != before.labels or after.pointer.file_id in self._own_notes)
+        ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from stepline.model.file import FileRecord
+from stepline.model.file import FilePointer, FileRecord
 from stepline.ports.files import FileCatalog, FileStore
 from stepline.testing.kit.files import Files
 
@@ -30,11 +30,11 @@ class KitLake:
         """The bytes of the files."""
         return self._files.store
 
-    def add_input(self, path: Path) -> FileRecord:
+    def add_input(self, path: Path, *, known_as: FilePointer | None = None) -> FileRecord:
         """Take a file of the project in."""
         return self._files.record(self._files.find(path))
 
-    def add_folder(self, folder: Path) -> None:
+    def add_folder(self, folder: Path, *, own: bool = False) -> None:
         """Take all files of a folder in."""
         for path in sorted(entry for entry in folder.rglob("*") if entry.is_file()):
             self._files.find(path)
