@@ -10,10 +10,15 @@ from typing import Any
 
 from stepline.app.attempt_scope import AttemptScope
 from stepline.app.call_errors import CallRefused
+from stepline.errors import UploadError
 from stepline.model.file import FileCategory
 from stepline.model.task_script import IdsReference
 from stepline.model.values import Json
+from stepline.ports.files import open_plain
 from stepline.ports.schemas import SchemaKind
+
+DATA_BYTES = 64 * 1024**2
+"""Largest data that are checked against an IDS; Python needs several times their size."""
 
 # A part is a name in folders and addresses, so it is neither ``.`` nor ``..``.
 _PART = r"(?!\.{1,2}(?:[/:]|$))[^/:\s]+"
@@ -142,9 +147,15 @@ def _data(path: str) -> tuple[Any, bool]:
         return float(name)
 
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(descriptor, encoding="utf-8") as file:
-            return json.load(file, parse_constant=constant), bool(odd)
+        with open_plain(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > DATA_BYTES:
+                message = f"the data are {size} bytes; at most {DATA_BYTES} are checked or written"
+                raise CallRefused("ValueError", message)
+            # Not more than that: the task may be writing to it.
+            return json.loads(file.read(size).decode(), parse_constant=constant), bool(odd)
+    except UploadError as error:
+        raise CallRefused("ValueError", error.what) from error
     except (OSError, ValueError, RecursionError) as error:
         raise CallRefused("ValueError", f"the data cannot be read as JSON: {error}") from error
 

@@ -316,6 +316,9 @@ def _check_size(scope: AttemptScope, path: str, *, conditional: bool) -> None:
         size = os.lstat(path).st_size
     except FileNotFoundError:
         raise CallRefused("ValueError", "the content is not in the scratch folder") from None
+    except ValueError:
+        name = os.path.basename(path)
+        raise CallRefused("ValueError", f"{name!r} cannot be the name of a file") from None
     if conditional and size >= CONDITIONAL_BYTES:
         raise CallRefused("NotImplementedError", "5 GB or more cannot be written conditionally")
     limit = scope.output_bytes

@@ -22,6 +22,7 @@ GOOD = {
     "customTags": [],
     "labels": [],
 }
+PUBLISHED = {"namespace": "common", "slug": "plate-reader", "version": "v1.0.0"}
 IDS_PARTS = {"namespace": "a", "slug": "b", "version": "c"}
 
 
@@ -119,6 +120,41 @@ def test_write_set_user_id_bit_is_dropped(attempt, hostile):
     pointer = hostile("write_file", **GOOD)["value"]
     path = attempt.files.bytes.local_path(attempt.record(pointer).blob)
     assert os.stat(path).st_mode & 0o7111 == 0
+
+
+@pytest.mark.parametrize("name", ["\0", "\ud800", "a\0b"], ids=["zero", "half", "inside"])
+@pytest.mark.parametrize("is_data", [True, False])
+def test_scratch_name_that_no_file_can_have_is_refused(hostile, name, is_data):
+    params = {**GOOD, "scratch": name, "isData": is_data, "category": "IDS", "ids": IDS}
+    assert error_of(hostile("write_file", **params)) == "ValueError"
+    assert error_of(hostile("validate_ids", scratch=name, **PUBLISHED)) == "ValueError"
+
+
+def test_validate_ids_of_data_that_are_too_large_says_so(hostile, attempt):
+    os.truncate(attempt.scratch / "content", 6 * 1024**3)
+    error = hostile("validate_ids", scratch="content", **PUBLISHED)["error"]
+    assert error["type"] == "ValueError"
+    assert "6442450944 bytes; at most 67108864" in error["message"]
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "missing"])
+def test_validate_ids_of_what_is_no_plain_file_is_refused(hostile, attempt, kind):
+    if kind == "link":
+        (attempt.scratch / "odd").symlink_to("content")
+    elif kind == "pipe":
+        os.mkfifo(attempt.scratch / "odd")
+    assert error_of(hostile("validate_ids", scratch="odd", **PUBLISHED)) == "ValueError"
+
+
+@pytest.mark.parametrize("text", ["NaN", "-Infinity", "1e999"])
+def test_get_ids_of_a_schema_that_is_no_strict_json_names_the_file(world, text):
+    folder = world.root / "ids" / "ids" / "common" / "odd" / "v1"
+    folder.mkdir(parents=True)
+    (folder / "schema.json").write_text(f'{{"maximum": {text}}}')
+    params = {"namespace": "common", "slug": "odd", "version": "v1"}
+    error = world.attempt().service.answer("get_ids", params)["error"]
+    assert error["type"] == "ValueError"
+    assert re.search(rf"schema\.json.*{text}", error["message"])
 
 
 def test_write_ids_that_are_not_allowed_are_refused(tmp_path):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
 
 from stepline.errors import ConfigError, Location, SettingsError
 from stepline.model.task_script import IdsReference
+from stepline.plugins.files_local.json_file import read_json
 from stepline.ports.schemas import SchemaKind
 
 
@@ -47,12 +47,8 @@ class FolderSchemas:
 
 def _load(path: str) -> Mapping[str, Any]:
     try:
-        with open(path, encoding="utf-8") as file:
-            schema = json.load(file)
-    except json.JSONDecodeError as error:
-        where = Location(path, error.lineno, error.colno)
-        raise ConfigError(f"not valid JSON: {error.msg}", where=where) from error
-    except (OSError, ValueError, RecursionError) as error:
+        schema = read_json(path, error_class=ConfigError)
+    except FileNotFoundError as error:
         raise ConfigError(f"cannot be read: {error}", where=Location(path)) from error
     if not isinstance(schema, dict):
         raise ConfigError("a schema is a JSON object", where=Location(path))
