@@ -10,7 +10,8 @@ Platform to worker:
 ======== ==============================================================
 load     ``code`` (folder of the script), ``isolation``, ``modules`` (to
          import ahead of tasks), ``memory`` (how it is limited: None for
-         the strongest way, or ``watch``)
+         the strongest way, or ``watch``), ``mark`` (names the worker's
+         cgroup, which the platform removes after ``stop``; may be left out)
 task     ``token, target, function, data, limits, scratch``; ``data`` holds
          ``input`` and ``context``
 answer   ``token, n`` and ``value`` or ``error`` ({"type", "message"})
@@ -21,7 +22,8 @@ stop     nothing more follows; the worker ends
 Worker to platform, all but ``ready`` with the ``token`` of the attempt:
 
 ======== ==============================================================
-ready    ``pid, python, cgroup``: the worker has started
+ready    ``pid, python, cgroup``: the worker has started; ``memory`` names
+         what holds the limit: cgroup v1, cgroup v2, or watched
 started  ``at``: user code begins, seconds since the epoch
 log      ``lines``: list of [seconds, "out" or "err", text, ended]
 call     ``n, method, params``: a call of the task's Context

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,8 @@ import pytest
 from stepline.errors import PlatformError
 from stepline.model.task import Isolation, OutcomeKind
 from stepline.plugins.executor_process import worker_process
+from stepline_sdk import wire
+from stepline_sdk.worker import remains, start
 from tests.support.executors import (
     OUTCOMES,
     Bench,
@@ -23,6 +26,7 @@ from tests.support.executors import (
 )
 
 ROOT = Path(__file__).parents[2]
+START = Path(start.__file__)
 
 PLATFORM = """
 import sys
@@ -90,6 +94,38 @@ def test_worker_ended_in_the_middle_of_a_task_loses_it_and_no_other(bench, tmp_p
     assert gone(path)
     assert bench.remains() == []
     assert bench.run("echo", 1).succeeded
+
+
+def test_worker_killed_while_others_name_its_folder_spares_them(bench, tmp_path):
+    assert bench.run("echo", 1).succeeded
+    (root,) = (tmp_path / "tmp").iterdir()
+    environ = {"OLDPWD": str(root / "work-1"), "PATH": os.defpath}
+    bystander = subprocess.Popen(["sleep", "60"], cwd=root / "work-1", env=environ)
+    (pid,) = workers()
+    os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: not process_is_there(pid))
+    bench.executor.close()
+    assert bench.remains() == []
+    assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
+
+
+def test_worker_mark_has_one_name_at_both_ends():
+    assert worker_process.MARK_VARIABLE == remains.MARK_VARIABLE
+
+
+def test_worker_whose_platform_dies_within_a_frame_leaves_nothing(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    here, there = socket.socketpair()
+    command = [sys.executable, "-I", START, "--fd", str(there.fileno()), "--root", root]
+    with subprocess.Popen(command, pass_fds=[there.fileno()]) as worker:
+        there.close()
+        here.sendall(wire.encode({"type": "stop"})[:-1])
+        here.close()
+        assert worker.wait(20) == 0
+    assert not root.exists()
 
 
 def test_worker_that_ended_between_tasks_is_replaced(bench):

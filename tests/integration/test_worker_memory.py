@@ -38,6 +38,11 @@ def test_watched_memory_of_a_child_process_counts(bench):
     assert bench.run("eat_in_child", memory_mb=150).kind is OutcomeKind.OUT_OF_MEMORY
 
 
+def test_watched_memory_of_a_process_that_left_its_parents_counts(bench):
+    outcome = bench.run("eat_in_daemon", memory_mb=150, timeout_s=20)
+    assert outcome.kind is OutcomeKind.OUT_OF_MEMORY
+
+
 def test_watched_memory_task_within_its_limit_lives(bench):
     assert bench.run("hold", {"bytes": 80 * MIB}, memory_mb=150).value == 80 * MIB
 
@@ -87,17 +92,43 @@ def test_cgroup_limit_below_what_is_in_use_is_refused(cgroup, limit_mb):
         cgroup.begin(limit_mb)
 
 
-def test_cgroup_left_by_a_dead_process_of_the_same_id_is_taken_over():
-    folders = [folder for folder, _ in memory.cgroups_of(os.getpid())]
-    try:
-        os.mkdir(folders[0])
-    except (OSError, IndexError):
-        pytest.skip("no memory cgroup can be made here")
-    limit = memory.memory_limit()
-    assert limit.folder == folders[0]
-    limit.close()
+def test_cgroup_is_named_by_its_mark_or_by_chance(cgroup):
+    assert os.path.basename(cgroup.folder) not in ("stepline-", f"stepline-{os.getpid()}")
+    assert cgroup.way in ("cgroup v1", "cgroup v2")
+    marked = memory.memory_limit(mark="some-mark")
+    assert os.path.basename(marked.folder) == "stepline-some-mark"
+    marked.close()
+    assert not os.path.exists(marked.folder)
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A stand-in for the kernel's folders; returns a function that says where we are."""
+    (tmp_path / "v2").mkdir()
+    (tmp_path / "v2" / "cgroup.controllers").touch()
+    monkeypatch.setattr(memory, "_V1_ROOT", str(tmp_path / "v1"))
+    monkeypatch.setattr(memory, "_V2_ROOT", str(tmp_path / "v2"))
+    monkeypatch.setattr(memory, "_OWN_CGROUPS", str(tmp_path / "own"))
+    return lambda lines: (tmp_path / "own").write_text(lines)
+
+
+@pytest.mark.parametrize(
+    ("lines", "choices"),
+    [
+        ("3:cpu:/a\n2:memory:/a/b\n0::/c\n", ["v1/a/b/stepline-m", "v2/c/stepline-m"]),
+        ("0::/a/b\n", ["v2/a/b/stepline-m", "v2/a/stepline-m"]),
+        ("0::/\n", ["v2/stepline-m"]),
+        ("5:freezer:/a\n", []),
+    ],
+    ids=["both versions", "v2 with one beside", "v2 top", "none"],
+)
+def test_cgroups_of_a_mark_are_below_and_beside_our_own(tree, tmp_path, lines, choices):
+    tree(lines)
+    found = [os.path.relpath(folder, tmp_path) for folder, _, _ in memory.cgroups_of("m")]
+    assert found[: len(choices)] == choices
+    assert set(found[len(choices) :]) <= {"v2/stepline-m"}
 
 
 def test_memory_limit_where_no_cgroup_can_be_made_watches(monkeypatch):
-    monkeypatch.setattr(memory, "cgroups_of", lambda pid: [("/no/such/folder", memory.V2)])
+    monkeypatch.setattr(memory, "cgroups_of", lambda mark: [("/no/such/folder", memory.V2, "/")])
     assert isinstance(memory.memory_limit(), memory.WatchedMemory)

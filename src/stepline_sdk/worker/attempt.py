@@ -246,6 +246,16 @@ class Attempt:
     def _process(self) -> int:
         return self._seat.pid or self._template.pid
 
+    def _tree(self) -> list[int]:
+        """Return the task's processes: all below the worker but the template's own.
+
+        What a task's process started and left comes to the worker itself.
+        """
+        if not self._seat.pid:  # the template does the task, or imports for it
+            return processes.descendants(os.getpid())
+        left = processes.descendants(os.getpid(), without=self._template.pid)
+        return [*left, self._seat.pid, *processes.descendants(self._seat.pid)]
+
     def _read_result(self) -> None:
         """Read what the process sent and nobody took before it ended."""
         poll = select.poll()
@@ -272,7 +282,7 @@ class Attempt:
             return
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self._end(endings.timed_out(self._limits))
-        elif self._memory.watch_seconds is not None and self._memory.exceeded(self._process):
+        elif self._memory.watch_seconds is not None and self._memory.exceeded(self._tree):
             self._end(endings.out_of_memory(self._limits))
 
     def _end(self, outcome: Frame) -> None:
@@ -290,7 +300,7 @@ class Attempt:
         result = self._result or {}
         if result.get("kind") == "returned":
             return result
-        if result.get("kind") == "out-of-memory" or self._memory.exceeded(self._process):
+        if result.get("kind") == "out-of-memory" or self._memory.exceeded(self._tree):
             return endings.out_of_memory(self._limits, result)
         return self._result or endings.by_status(self._seat.status or 0)
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 
+from stepline_sdk.wire import WireError
 from stepline_sdk.worker import capture, endings, memory, processes
 from stepline_sdk.worker.attempt import Attempt, PlatformGone
 from stepline_sdk.worker.folders import TaskFolders, remove_tree
@@ -32,6 +33,7 @@ class Worker:
         self._platform = platform
         self._root = os.path.realpath(root)
         self._isolation = ""
+        self._marked = False
         self._template: Template | None = None
         self._modules: list[str] = []
         self._memory: MemoryLimit = memory.WatchedMemory()
@@ -43,7 +45,8 @@ class Worker:
     def serve(self) -> None:
         """Work until the platform says stop or goes away, and leave nothing behind.
 
-        After a stop, the platform removes the cgroup: that is quicker from outside.
+        After a stop, a platform that gave its mark removes the cgroup: that is quicker
+        from outside.
         """
         processes.become_subreaper()
         signal.set_wakeup_fd(self._wakeup_end, warn_on_full_buffer=False)
@@ -53,13 +56,13 @@ class Worker:
         stopped = False
         try:
             stopped = self._serve_frames()
-        except (PlatformGone, ConnectionError):
+        except (PlatformGone, WireError, ConnectionError):
             pass
         finally:
             for number in _ENDING_SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
             processes.sweep()
-            if not stopped:
+            if not (stopped and self._marked):
                 self._memory.close()
         remove_tree(self._root)
 
@@ -76,10 +79,11 @@ class Worker:
 
     def _load(self, frame: Frame) -> None:
         """Make the folders, and start a template that imports what was named."""
-        self._memory = memory.memory_limit(frame["memory"])
+        self._marked = bool(frame.get("mark"))
+        self._memory = memory.memory_limit(frame["memory"], frame.get("mark"))
         version = "%d.%d.%d" % sys.version_info[:3]
         ready = {"type": "ready", "pid": os.getpid(), "python": version}
-        self._platform.send(dict(ready, cgroup=self._memory.folder))
+        self._platform.send(dict(ready, cgroup=self._memory.folder, memory=self._memory.way))
         self._isolation = frame["isolation"]
         self._modules = frame["modules"]
         self._home = TaskFolders(self._root, 0, frame["code"])

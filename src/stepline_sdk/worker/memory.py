@@ -7,20 +7,20 @@ numeric libraries reserve far more than they touch, and abort.
 
 from __future__ import annotations
 
+import binascii
 import os
 import time
 
-from stepline_sdk.worker import processes
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Union
+    from typing import Callable, Iterable, Union
 
     MemoryLimit = Union["CgroupMemory", "WatchedMemory"]
 
 WATCH_SECONDS = 0.02
 
 _MIB = 1024 * 1024
+_OWN_CGROUPS = "/proc/self/cgroup"
 _V1_ROOT = "/sys/fs/cgroup/memory"
 _V2_ROOT = "/sys/fs/cgroup"
 _REMOVE_SECONDS = 1.0
@@ -32,15 +32,17 @@ class LimitTooLow(Exception):
     """The limit is below what is in use before the task begins."""
 
 
-def memory_limit(way: str | None = None) -> MemoryLimit:
+def memory_limit(way: str | None = None, mark: str | None = None) -> MemoryLimit:
     """Return the strongest way to limit memory that this machine allows.
 
     Args:
         way: ``watch`` does without a cgroup also where there could be one.
+        mark: What tells the worker from all others; None for one of chance.
     """
-    for folder, files in [] if way == "watch" else cgroups_of(os.getpid()):
+    mark = mark or binascii.hexlify(os.urandom(8)).decode()
+    for folder, files, home in [] if way == "watch" else cgroups_of(mark):
         try:
-            return CgroupMemory(folder, files)
+            return CgroupMemory(folder, files, home=home)
         except OSError:
             continue
     return WatchedMemory()
@@ -50,8 +52,9 @@ class CgroupFiles:
     """Names of a memory cgroup's files in one version of the interface."""
 
     def __init__(
-        self, *, limit: str, unlimited: str, events: str, swap: str, in_use: bytes
+        self, name: str, *, limit: str, unlimited: str, events: str, swap: str, in_use: bytes
     ) -> None:
+        self.name = name
         self.limit = limit
         self.unlimited = unlimited
         self.events = events
@@ -60,6 +63,7 @@ class CgroupFiles:
 
 
 V1 = CgroupFiles(
+    "cgroup v1",
     limit="memory.limit_in_bytes",
     unlimited="-1",
     events="memory.oom_control",
@@ -67,6 +71,7 @@ V1 = CgroupFiles(
     in_use=b"rss",
 )
 V2 = CgroupFiles(
+    "cgroup v2",
     limit="memory.max",
     unlimited="max",
     events="memory.events",
@@ -81,25 +86,36 @@ class CgroupMemory:
     The worker is in it too, because to move a process costs up to 10 ms. Tasks ask the
     kernel to end them rather than the worker when there is too little memory.
 
+    Args:
+        folder: The cgroup, made here.
+        files: Names of its files.
+        home: The cgroup in which the worker started, and to which it returns.
+
     Attributes:
+        way: What holds the limit, for people.
         folder: The cgroup.
         fds: Descriptors that are no business of tasks.
     """
 
     watch_seconds = None
 
-    def __init__(self, folder: str, files: CgroupFiles) -> None:
+    def __init__(self, folder: str, files: CgroupFiles, *, home: str) -> None:
         self.folder = folder
+        self.way = files.name
+        self.fds: tuple[int, ...] = ()
+        self._home = home
         self._files = files
         self._limit: int | None = None
         self._kills_before = 0
-        _make_cgroup(folder)
+        os.mkdir(folder)
         try:
             self._write(files.limit, files.unlimited)
             self._events = self._open(files.events)
             self.fds = (self._events,)
             self._join(folder)
         except OSError:
+            for fd in self.fds:
+                os.close(fd)
             os.rmdir(folder)
             raise
         try:
@@ -131,14 +147,14 @@ class CgroupMemory:
         except OSError:
             pass  # the kernel then chooses by size, and a task is larger than its worker
 
-    def exceeded(self, pid: int) -> bool:
+    def exceeded(self, tree: Callable[[], Iterable[int]]) -> bool:
         """Tell whether the kernel ended a process of the task for its memory."""
         return self._kills() > self._kills_before
 
     def close(self) -> None:
         """Leave the cgroup and remove it; the processes of tasks have ended."""
         try:
-            self._join(os.path.dirname(self.folder))
+            self._join(self._home)
         except OSError:
             return
         remove_cgroup(self.folder)
@@ -175,6 +191,7 @@ class CgroupMemory:
 class WatchedMemory:
     """Looks at the size of a task's tree from outside."""
 
+    way = "watched"
     watch_seconds = WATCH_SECONDS
     folder = None
     fds = ()
@@ -192,17 +209,17 @@ class WatchedMemory:
     def enter(self) -> None:
         """Nothing to do inside the task."""
 
-    def exceeded(self, pid: int) -> bool:
-        """Tell whether the tree below and with ``pid`` is or was over the limit.
+    def exceeded(self, tree: Callable[[], Iterable[int]]) -> bool:
+        """Tell whether the processes that ``tree`` returns are or were over the limit.
 
         The sum of resident sizes is quick to get and counts shared pages several times;
         only where it is over the limit, each process's share of them is added up.
         """
         if self._limit is not None and not self._exceeded:
             limit = self._limit * _MIB
-            tree = [pid, *processes.descendants(pid)]
-            if sum(map(self._resident, tree)) > limit:
-                self._exceeded = sum(map(self._share, tree)) > limit
+            pids = list(tree())
+            if sum(map(self._resident, pids)) > limit:
+                self._exceeded = sum(map(self._share, pids)) > limit
         return self._exceeded
 
     def close(self) -> None:
@@ -233,14 +250,6 @@ def _number(fd: int, name: bytes) -> int:
     return 0
 
 
-def _make_cgroup(folder: str) -> None:
-    try:
-        os.mkdir(folder)
-    except FileExistsError:  # left by a process that had the same id
-        os.rmdir(folder)
-        os.mkdir(folder)
-
-
 def remove_cgroup(folder: str) -> None:
     """Remove a cgroup whose last processes may still be on their way out."""
     deadline = time.monotonic() + _REMOVE_SECONDS
@@ -255,16 +264,26 @@ def remove_cgroup(folder: str) -> None:
             return
 
 
-def cgroups_of(worker: int) -> list[tuple[str, CgroupFiles]]:
-    """Return the cgroups that a worker may have made, where both started in the same one."""
-    name = "stepline-%d" % worker
-    return [(os.path.join(folder, name), files) for folder, files in _own_folders()]
+def cgroups_of(mark: str) -> list[tuple[str, CgroupFiles, str]]:
+    """Return the cgroups that the worker of a mark may have made, the best first.
+
+    Both are to have started in the same one. Each comes with the cgroup that it is left
+    for. In version 2 no cgroup with processes can limit those below it, so one beside it
+    is a choice too, where that is delegated.
+    """
+    name = "stepline-" + mark
+    found = []
+    for home, files in _own_folders():
+        found.append((os.path.join(home, name), files, home))
+        if files is V2 and os.path.realpath(home) != os.path.realpath(_V2_ROOT):
+            found.append((os.path.join(os.path.dirname(home), name), files, home))
+    return found
 
 
 def _own_folders() -> list[tuple[str, CgroupFiles]]:
     """Return the memory cgroups that this process is in."""
     try:
-        with open("/proc/self/cgroup") as file:
+        with open(_OWN_CGROUPS) as file:
             lines = file.read().splitlines()
     except OSError:
         return []

@@ -9,23 +9,25 @@ from stepline_sdk.worker import processes
 from stepline_sdk.worker.folders import remove_tree
 from stepline_sdk.worker.memory import cgroups_of, remove_cgroup
 
+# Tasks and all that they start have it, with a value of chance.
+MARK_VARIABLE = "STEPLINE_TASK_MARK"
+
 _SECONDS = 10.0
 
 
-def clean(root: str, worker: int) -> None:
+def clean(root: str, mark: str) -> None:
     """End the processes of a worker that is gone, and remove its folder and cgroup.
 
-    Where it had no cgroup they are known by the worker's folder, in their environment or
-    as the one that they work in.
+    They are those in its cgroup, and those that have its mark in their environment.
 
     Args:
         root: The worker's folder.
-        worker: Its process id.
+        mark: What tells the worker from all others.
     """
-    cgroups = [folder for folder, _ in cgroups_of(worker)]
+    cgroups = [folder for folder, _, _ in cgroups_of(mark)]
     deadline = time.monotonic() + _SECONDS
     while time.monotonic() < deadline:
-        left = {pid for cgroup in cgroups for pid in _members(cgroup)} | set(_users(root))
+        left = {pid for cgroup in cgroups for pid in _members(cgroup)} | set(_marked(mark))
         if not left:
             break
         for pid in left:
@@ -44,17 +46,15 @@ def _members(cgroup: str) -> list[int]:
         return []
 
 
-def _users(root: str) -> list[int]:
+def _marked(mark: str) -> list[int]:
+    variable = os.fsencode("%s=%s" % (MARK_VARIABLE, mark))
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    return [pid for pid in pids if pid != os.getpid() and _uses(pid, root)]
+    return [pid for pid in pids if pid != os.getpid() and variable in _environ(pid)]
 
 
-def _uses(pid: int, root: str) -> bool:
+def _environ(pid: int) -> list[bytes]:
     try:
-        if os.readlink("/proc/%d/cwd" % pid).startswith(root + os.sep):
-            return True
         with open("/proc/%d/environ" % pid, "rb") as file:
-            environ = file.read()
-        return any(os.fsencode(root + end) in environ for end in (os.sep, "\0"))
+            return file.read().split(b"\0")
     except OSError:
-        return False  # it has ended, or belongs to somebody else
+        return []  # it has ended, or belongs to somebody else

@@ -49,14 +49,14 @@ def main(argv: list[str]) -> None:
     """Do what the arguments say, and end the process.
 
     ``--root`` serves as a worker, ``--child 1`` runs one task in a new interpreter, and
-    ``--clean FOLDER --worker PID`` removes what a worker that was killed has left.
+    ``--clean FOLDER --mark MARK`` removes what a worker that was killed has left.
     """
     arguments = {name.lstrip("-"): value for name, value in zip(argv[::2], argv[1::2])}
     _expose_sdk()
     if "clean" in arguments:
         from stepline_sdk.worker.remains import clean
 
-        clean(arguments["clean"], int(arguments["worker"]))
+        clean(arguments["clean"], arguments["mark"])
     elif "child" in arguments:
         from stepline_sdk.worker.child import serve
 

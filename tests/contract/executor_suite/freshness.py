@@ -6,7 +6,7 @@ import pytest
 
 from stepline.model.task import Isolation
 
-VARIABLES = {"GIVEN", "HOME", "LANG", "PATH", "TMPDIR"}
+VARIABLES = {"GIVEN", "HOME", "LANG", "PATH", "STEPLINE_TASK_MARK", "TMPDIR"}
 
 
 def test_executor_task_starts_in_an_empty_folder_that_leads_to_its_code(bench):

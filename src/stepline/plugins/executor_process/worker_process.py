@@ -21,6 +21,7 @@ from stepline.ports.executor import LogLine, TaskServices
 from stepline_sdk import wire
 
 _GRACE_SECONDS = 10.0
+_CGROUP_SECONDS = 1.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The same as in the worker's `remains`, which is too much to import for it.
 MARK_VARIABLE = "STEPLINE_TASK_MARK"
@@ -292,7 +293,7 @@ def _remove_folder(folder: str) -> None:
 
 
 def _remove_cgroup(folder: str) -> None:
-    deadline = time.monotonic() + _GRACE_SECONDS
+    deadline = time.monotonic() + _CGROUP_SECONDS
     while time.monotonic() < deadline:
         try:
             os.rmdir(folder)
