@@ -124,6 +124,23 @@ class Masker:
         return shown, text[border:]
 
 
+_read_by_process: set[str] = set()
+
+
+def remember_for_reports(value: str) -> None:
+    """Let `process_masker` mask this value from now on."""
+    _read_by_process.add(value)
+
+
+def process_masker() -> Masker:
+    """Return what masks every secret that this process has read.
+
+    For reports of errors alone: where those are printed, no one workflow's masker is at
+    hand. A workflow has a masker of its own, so that another's secrets change nothing in it.
+    """
+    return Masker(_read_by_process)
+
+
 class StreamMasker:
     """Masks a text that arrives in pieces just as if it had come in one."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from stepline.app.masking import Masker, check_secret
-from stepline.errors import SettingsError
+from stepline.app.masking import Masker, check_secret, remember_for_reports
+from stepline.errors import PluginError, SettingsError, SteplineError
 from stepline.model.values import Json
 from stepline.ports.secrets import SecretBackend, SecretValue
 
@@ -66,6 +66,7 @@ class RunSecrets:
 
         Raises:
             SettingsError: A secret is missing, unreadable or too short to be masked.
+            PluginError: A backend raised what it may not, or gave no text.
         """
         for key in self._sources:
             self._read(key)
@@ -82,6 +83,7 @@ class RunSecrets:
 
         Raises:
             SettingsError: The run has no such secret.
+            PluginError: Its backend raised what it may not, or gave no text.
         """
         key = name.removeprefix(_PREFIX)
         if key not in self._sources:
@@ -93,10 +95,31 @@ class RunSecrets:
 
     def _read(self, key: str) -> SecretValue:
         source = self._sources[key]
+        try:
+            answer: object = self._ask(source)
+        except SteplineError:
+            raise
+        except Exception as error:  # noqa: BLE001  (a plugin's fault, whatever it is)
+            fault = f"reading the secret '{key}' raised {type(error).__name__}"
+            raise _broken(source, fault) from None  # its text may hold the value
+        value: object = answer.value if isinstance(answer, SecretValue) else None
+        if not isinstance(answer, SecretValue) or not isinstance(value, str):
+            raise _broken(source, f"it gave no text for the secret '{key}'")
+        check_secret(key, value)
+        self._masker.add([value])
+        remember_for_reports(value)
+        return answer
+
+    def _ask(self, source: SecretSource) -> SecretValue:
         # One backend for the whole run: it may remember what can be had only once.
         if source.backend not in self._backends:
             self._backends[source.backend] = self._backend(source.backend)
-        value = self._backends[source.backend].read(source.name)
-        check_secret(key, value.value)
-        self._masker.add([value.value])
-        return value
+        return self._backends[source.backend].read(source.name)
+
+
+def _broken(source: SecretSource, fault: str) -> PluginError:
+    return PluginError(
+        fault,
+        plugin=f"secrets.{source.backend}",
+        hint="its author can mend that; another backend may hold the secret meanwhile",
+    )

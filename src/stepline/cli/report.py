@@ -1,4 +1,7 @@
-"""How errors are shown to the person who typed the command."""
+"""How errors are shown to the person who typed the command, without any secret's value.
+
+A task script's hook, a resolver or a plugin may have put a value in an error's text.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ def print_problems(problems: Sequence[Problem], *, err: bool = False) -> None:
         path = problem.where.path
         if path not in sources:
             sources[path] = _source(Path(path))
-        click.echo(render_problem(problem, sources[path]), err=err)
+        _echo(render_problem(problem, sources[path]), err=err)
         click.echo(err=err)
 
 
@@ -56,7 +59,7 @@ def _source(path: Path) -> str | None:
 def _report_fault(error: Exception) -> int:
     import traceback
 
-    click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    _echo("".join(traceback.format_exception(error)).rstrip("\n"))
     _print(
         f"error: Stepline itself failed: {type(error).__name__}: {error}",
         "this should not happen; please report it with the lines above",
@@ -65,6 +68,12 @@ def _report_fault(error: Exception) -> int:
 
 
 def _print(line: str, hint: str) -> None:
-    click.echo(line, err=True)
+    _echo(line)
     if hint:
-        click.echo(f"  hint: {hint}", err=True)
+        _echo(f"  hint: {hint}")
+
+
+def _echo(text: str, *, err: bool = True) -> None:
+    from stepline.app.masking import process_masker
+
+    click.echo(process_masker().text(text), err=err)

@@ -1,10 +1,12 @@
 """Secrets of a run: references are public, values are read when asked for, and then masked."""
 
+import traceback
+
 import pytest
 
-from stepline.app.masking import MASK, Masker
+from stepline.app.masking import MASK, Masker, process_masker
 from stepline.app.run_secrets import RunSecrets, SecretSource, parse_source, reference
-from stepline.errors import SettingsError
+from stepline.errors import PlatformError, PluginError, SettingsError
 from stepline.ports.secrets import SecretValue
 
 
@@ -109,3 +111,67 @@ def test_run_secrets_asks_for_each_backend_once(masker):
     secrets.check()
     secrets.read(reference("a")["ssm"])
     assert made == ["prompt"]
+
+
+class Faulty:
+    """A backend that breaks its promise."""
+
+    def __init__(self, fault):
+        self.fault = fault
+
+    def read(self, name):
+        if isinstance(self.fault, BaseException):
+            raise self.fault
+        return self.fault
+
+
+def faulty_backend(fault):
+    def backend(name):
+        raise fault
+
+    return backend
+
+
+def check_fault(backend, masker):
+    with pytest.raises(PluginError) as caught:
+        RunSecrets({"a": SecretSource("vault", "x/y")}, backend=backend, masker=masker).check()
+    error = caught.value
+    assert (error.plugin, error.hint) == (
+        "secrets.vault",
+        "its author can mend that; another backend may hold the secret meanwhile",
+    )
+    shown = "".join(traceback.format_exception(error))
+    assert "hunter2" not in shown
+    return error.what
+
+
+def test_run_secrets_exception_in_a_backend_names_the_plugin_and_shows_no_text(masker):
+    """A foreign exception's text may hold the value, as that of a failed parse does."""
+    what = "plugin 'secrets.vault': reading the secret 'a' raised KeyError"
+    fault = KeyError("hunter2-hunter2")
+    assert check_fault(lambda name: Faulty(fault), masker) == what
+    assert check_fault(faulty_backend(fault), masker) == what
+
+
+@pytest.mark.parametrize(
+    "answer", ["hunter2-hunter2", None, SecretValue(b"hunter2-hunter2", "1")], ids=repr
+)
+def test_run_secrets_backend_that_gives_no_text_names_the_plugin(answer, masker):
+    what = check_fault(lambda name: Faulty(answer), masker)
+    assert what == "plugin 'secrets.vault': it gave no text for the secret 'a'"
+
+
+@pytest.mark.parametrize(
+    "fault", [SettingsError("none"), PlatformError("down"), KeyboardInterrupt()], ids=repr
+)
+def test_run_secrets_backends_own_error_is_passed_on(fault, masker):
+    secrets = secrets_of({"env": Faulty(fault)}, {"a": SecretSource("env", "A")}, masker)
+    with pytest.raises(type(fault)) as caught:
+        secrets.check()
+    assert caught.value is fault
+
+
+def test_run_secrets_value_is_masked_in_what_the_process_reports(masker):
+    secrets_of({"env": Store("value-of-z")}, {"z": SecretSource("env", "Z")}, masker).check()
+    assert process_masker().text("a value-of-z b") == f"a {MASK} b"
+    assert Masker().text("value-of-z") == "value-of-z"
