@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 _RUNNING = ("run", "call")
+_EXIT_INTERRUPTED = 130
 
 
 def main() -> NoReturn:
@@ -16,22 +17,36 @@ def main() -> NoReturn:
     The process ends without the interpreter's own clean-up, which takes longer than many
     a command and has nothing left to do.
     """
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by who started us
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (open to the end)
-    words = sys.argv[1:]
-    early = _begin(words) if words and words[0] in _RUNNING else None
+    _prepare_streams()
     try:
-        from stepline.cli import main as run_command_line
-
-        code = run_command_line()
-    finally:
-        if early is not None:
-            early.end()
+        code = _run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = _EXIT_INTERRUPTED
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # the reader of a pipe may be gone
             stream.flush()
     os._exit(code)
+
+
+def _prepare_streams() -> None:
+    """Let output that cannot be written as it is neither end nor alter a run."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by who started us
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (open to the end)
+        else:
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _run(words: list[str]) -> int:
+    early = _begin(words) if words and words[0] in _RUNNING else None
+    try:
+        from stepline.cli import main as run_command_line
+
+        return run_command_line()
+    finally:
+        if early is not None:
+            early.end()
 
 
 def _begin(words: list[str]) -> Any:

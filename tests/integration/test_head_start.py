@@ -84,3 +84,24 @@ def test_head_start_keeps_a_bounded_number_of_hints(project):
     assert project.stepline(*WORDS, "--env", "X=1").returncode == 0
     assert len(list(folder.iterdir())) < 200
     assert any("protocols/p" in path.read_text() for path in folder.iterdir())
+
+
+def test_head_start_does_not_run_code_that_was_found_changed(project):
+    assert project.stepline(*WORDS, "--env", "X=1").returncode == 0
+    (kept,) = (project.cache / "code").iterdir()
+    kept.chmod(0o755)
+    (kept / "main.py").chmod(0o644)
+    (kept / "main.py").write_text("def f(i, c): return 'changed'\n")
+    assert project.stepline(*WORDS, "--env", "X=1").returncode == 0
+    assert project.record()["output"] == "1"
+
+
+def test_interpreter_that_is_gone_is_made_anew(project):
+    assert project.stepline(*WORDS, "--env", "X=1").returncode == 0
+    folder = project.cache / "environments"
+    environment = project.record()["steps"][0]["attempts"][0]["environment"]
+    home = folder / environment.removeprefix("sha256:")
+    (home / "venv").rename(home / "venv-gone")
+    result = project.stepline(*WORDS, "--env", "X=1")
+    assert result.returncode == 0, result.stderr
+    assert "making the environment of private-demo/s:v1.0.0 ..." in result.stderr

@@ -8,7 +8,7 @@ import click
 
 from stepline import __version__
 from stepline.cli.interrupts import Interrupted
-from stepline.errors import UserError
+from stepline.errors import SteplineError, UserError
 
 COMMANDS = {
     "init": "Make a project that runs and whose tests pass.",
@@ -65,5 +65,8 @@ def main() -> int:
     except Exception as error:
         from stepline.cli.report import report_error
 
-        code = report_error(error)
+        try:
+            code = report_error(error)
+        except OSError:  # nobody is there to read it
+            code = SteplineError.exit_code
     return code if isinstance(code, int) else 0

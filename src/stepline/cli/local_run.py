@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -131,6 +131,7 @@ class LocalRun:
             allow_before_install=(
                 self.choices.allow_before_install or self.settings.allow_before_install
             ),
+            tell=lambda text: click.echo(f"{text} ...", err=True),
         )
 
     @property
@@ -190,7 +191,8 @@ class LocalRun:
                     with log:
                         yield _Logged(progress, names, log)
                 finally:
-                    progress.close()
+                    with suppress(OSError):  # the terminal may be gone
+                        progress.close()
             except BrokenPipeError:
                 raise Interrupted(signal.SIGPIPE) from None
             finally:

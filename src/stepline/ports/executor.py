@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any, NamedTuple, Protocol
 
@@ -46,6 +46,10 @@ class ScriptVersion:
     runtime: str
 
 
+def _say_nothing(text: str) -> None:
+    """Nobody wants to know."""
+
+
 @frozen
 class ExecutorOptions:
     """How an executor is to treat all tasks of a run.
@@ -54,11 +58,13 @@ class ExecutorOptions:
         task_env: Environment variables that tasks get; recorded, so never secrets.
         isolation: How tasks are kept apart.
         allow_before_install: Let ``init/before_install`` run on this machine.
+        tell: Told in a few words of what takes long.
     """
 
     task_env: Mapping[str, str] = field(default_factory=dict)
     isolation: Isolation = Isolation.FORK
     allow_before_install: bool = False
+    tell: Callable[[str], None] = _say_nothing
 
 
 class TaskServices(Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,6 +48,10 @@ class Environment:
         return os.path.dirname(self.python)
 
 
+def _say_nothing(text: str) -> None:
+    """Nobody wants to know."""
+
+
 class Environments:
     """The cache of environments in one folder.
 
@@ -55,12 +59,21 @@ class Environments:
         folder: Where environments are kept.
         environ: Environment of the platform: PATH, proxies and index settings.
         allow_hooks: Run ``init/before_install`` where a script has one.
+        tell: Told when an environment is about to be made, which takes long.
     """
 
-    def __init__(self, folder: Path, *, environ: Mapping[str, str], allow_hooks: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        environ: Mapping[str, str],
+        allow_hooks: bool,
+        tell: Callable[[str], None] = _say_nothing,
+    ) -> None:
         self._folder = folder
         self._environ = environ
         self._allow_hooks = allow_hooks
+        self._tell = tell
 
     def get(self, version: ScriptVersion) -> Environment:
         """Return the environment of a version, making it if need be.
@@ -84,9 +97,10 @@ class Environments:
             python=str(home / "venv" / "bin" / "python"),
             code=str(home / "script") if has_hook else version.folder,
         )
-        if not (home / _MARKER).is_file():
+        if not _is_usable(home, environment):
             with _locked(self._folder, key) as lock:
-                if not (home / _MARKER).is_file():
+                if not _is_usable(home, environment):
+                    self._tell(f"making the environment of {version.name}")
                     self._make(home, version, lock)
         return environment
 
@@ -136,6 +150,10 @@ class Environments:
         except BaseException:
             remove_home(home)
             raise
+
+
+def _is_usable(home: Path, environment: Environment) -> bool:
+    return (home / _MARKER).is_file() and os.access(environment.python, os.X_OK)
 
 
 @contextmanager

@@ -43,7 +43,10 @@ class ProcessExecutor:
     ) -> None:
         self._options = options
         self._environments = Environments(
-            cache_dir / "environments", environ=environ, allow_hooks=options.allow_before_install
+            cache_dir / "environments",
+            environ=environ,
+            allow_hooks=options.allow_before_install,
+            tell=options.tell,
         )
         self._memory = memory
         temporary = environ.get("TMPDIR", "/tmp")

@@ -11,7 +11,7 @@ from stepline.model.task import Isolation
 from stepline.plugins.executor_process.worker_process import WorkerProcess
 from stepline.ports.head_start import leave_hint
 
-_begun: tuple[Mapping[str, Any], WorkerProcess] | None = None
+_begun: tuple[Mapping[str, Any], int, WorkerProcess] | None = None
 _is_first = True
 
 
@@ -21,7 +21,8 @@ def begin(what: Mapping[str, Any]) -> None:
     temporary = os.environ.get("TMPDIR", "/tmp")
     root = os.path.join(temporary, f"stepline-{os.getpid()}-{os.urandom(4).hex()}")
     try:
-        _begun = (what, WorkerProcess(root=root, **_from_plain(what)))
+        code = os.stat(what["code"]).st_ino
+        _begun = (what, code, WorkerProcess(root=root, **_from_plain(what)))
     except (OSError, PlatformError, TypeError, KeyError, ValueError):
         pass  # what was right then is not now; the command starts what it needs
 
@@ -30,7 +31,7 @@ def end() -> None:
     """End the worker if nobody took it."""
     global _begun
     if _begun is not None:
-        _begun[1].close()
+        _begun[-1].close()
         _begun = None
 
 
@@ -41,8 +42,10 @@ def start_worker(*, root: str, **arguments: Any) -> WorkerProcess:
         return WorkerProcess(root=root, **arguments)
     _is_first = False
     what = _to_plain(arguments)
-    if _begun is not None and _begun[0] == what and _begun[1].usable:
-        worker = _begun[1]
+    # Code that was found changed has been copied anew, to a folder with another number.
+    wanted = (what, os.stat(what["code"]).st_ino)
+    if _begun is not None and _begun[:2] == wanted and _begun[-1].usable:
+        worker = _begun[-1]
         _begun = None
         return worker
     end()
