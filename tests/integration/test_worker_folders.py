@@ -1,5 +1,6 @@
 """Folders of tasks, in the file system and under ordinary rights."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -82,6 +83,24 @@ def test_folders_that_a_task_changed_are_made_again(folders, tmp_path, change):
         assert os.listdir(made) == os.listdir(expected)
         assert os.listxattr(made) == os.listxattr(expected)
     assert os.path.samefile(folders.work + "/func", tmp_path / "code")
+
+
+@pytest.mark.parametrize(
+    ("number", "kept"), [(errno.ENOTSUP, True), (errno.EPERM, False)], ids=["none", "refused"]
+)
+def test_folders_whose_attributes_cannot_be_read_are_emptied(tmp_path, monkeypatch, number, kept):
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "listxattr", refuse)
+    folders = TaskFolders(str(tmp_path), 1, str(tmp_path))
+    before = os.stat(folders.work).st_ino, os.stat(folders.work).st_mtime_ns
+    folders.renew()
+    now = os.stat(folders.work).st_ino, os.stat(folders.work).st_mtime_ns
+    assert (now == before) is kept
+    write(folders.tmp + "/left-by-a-task")
+    folders.renew()
+    assert os.listdir(folders.tmp) == []
 
 
 def test_remove_tree_removes_what_modes_forbid(tmp_path):

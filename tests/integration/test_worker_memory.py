@@ -109,7 +109,7 @@ def tree(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "_V1_ROOT", str(tmp_path / "v1"))
     monkeypatch.setattr(memory, "_V2_ROOT", str(tmp_path / "v2"))
     monkeypatch.setattr(memory, "_OWN_CGROUPS", str(tmp_path / "own"))
-    return lambda lines: (tmp_path / "own").write_text(lines)
+    return (tmp_path / "own").write_text
 
 
 @pytest.mark.parametrize(

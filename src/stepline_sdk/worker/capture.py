@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 64 * 1024
 LONGEST_LINE_BYTES = 64 * 1024
+# What a line costs besides its text: with many empty ones, that is all of it.
+LINE_BYTES = 64
 # No pipe holds more unless somebody with privileges made it larger.
 _DRAINED_BYTES = 1024 * 1024
 
 
 class Log:
     """Lines captured from all streams of one task, up to a number of bytes.
+
+    Each line counts `LINE_BYTES` and those of its text.
 
     Attributes:
         lines: [seconds since the epoch, stream, text, ended] since the last `take`;
@@ -43,13 +47,12 @@ class Log:
 
     def add(self, stream: str, text: bytes, ended: bool) -> None:
         """Keep one line, or count its bytes as dropped."""
-        size = len(text) + 1
         if self._left is not None:
-            if size > self._left:
-                self.dropped += size
+            if len(text) + LINE_BYTES > self._left:
+                self.dropped += len(text) + 1
                 self._left = 0
                 return
-            self._left -= size
+            self._left -= len(text) + LINE_BYTES
         self.lines.append([self._at, stream, text.decode("utf-8", "replace"), ended])
 
     def note_dropped(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 TYPE_CHECKING = False
@@ -39,7 +40,8 @@ class TaskFolders:
         Folders in which a task left nothing, and which it did not change, are as good as
         new ones; a file system may take long to make and remove many.
         """
-        if self._state() != self._fresh:
+        state = self._state()
+        if state is None or state != self._fresh:
             self.remove()
             self._make()
 
@@ -55,7 +57,7 @@ class TaskFolders:
         self._fresh = self._state()
 
     def _state(self) -> object:
-        """Return what tells whether anybody changed something."""
+        """Return what tells whether anybody changed something; None where it is unknown."""
         try:
             link = os.readlink(os.path.join(self.work, "func"))
             return [link == self._code, _state(self.work, ["func"]), _state(self.tmp, [])]
@@ -66,7 +68,16 @@ class TaskFolders:
 def _state(folder: str, content: list[str]) -> object:
     found = os.lstat(folder)
     kept = (found.st_ino, found.st_mode, found.st_uid, found.st_gid)
-    return kept, os.listdir(folder) == content, os.listxattr(folder, follow_symlinks=False)
+    return kept, os.listdir(folder) == content, _attributes(folder)
+
+
+def _attributes(folder: str) -> list[str]:
+    try:
+        return os.listxattr(folder, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+        return []  # this file system has none
 
 
 def remove_tree(path: str) -> None:

@@ -71,11 +71,12 @@ def test_stream_line_of_just_the_longest_length_is_whole():
 @pytest.mark.parametrize(
     ("chunks", "limit", "kept", "dropped"),
     [
-        pytest.param([b"aa\nbb\n"], 6, ["aa", "bb"], 0, id="fits"),
-        pytest.param([b"aa\nbb\n"], 5, ["aa"], 3, id="one too many"),
-        pytest.param([b"aaaa\nb\n"], 3, [], 7, id="nothing after the first that does not fit"),
-        pytest.param([b"aa\n", b"b", b"bb\n", b"c"], 3, ["aa"], 5, id="in pieces"),
+        pytest.param([b"aa\nbb\n"], 132, ["aa", "bb"], 0, id="fits"),
+        pytest.param([b"aa\nbb\n"], 131, ["aa"], 3, id="one too many"),
+        pytest.param([b"aaaa\nb\n"], 67, [], 7, id="nothing after the first that does not fit"),
+        pytest.param([b"aa\n", b"b", b"bb\n", b"c"], 66, ["aa"], 5, id="in pieces"),
         pytest.param([b"aa\n"], 0, [], 3, id="no room at all"),
+        pytest.param([b"\n" * 1000], 640, [""] * 10, 990, id="empty lines"),
     ],
 )
 def test_log_over_its_limit_counts_bytes(chunks, limit, kept, dropped):
@@ -85,13 +86,13 @@ def test_log_over_its_limit_counts_bytes(chunks, limit, kept, dropped):
 
 
 def test_log_notes_what_was_dropped():
-    log = captured(b"aa\nbb\n", limit=3)
+    log = captured(b"aa\nbb\n", limit=66)
     log.note_dropped()
     assert log.lines[-1][1:] == ["err", "output over the limit: 3 bytes were dropped", True]
 
 
 def test_log_that_dropped_nothing_notes_nothing():
-    log = captured(b"aa\n", limit=3)
+    log = captured(b"aa\n", limit=66)
     log.note_dropped()
     assert len(log.lines) == 1
 
@@ -109,7 +110,7 @@ def test_log_times_never_go_backwards(clock):
 
 
 def test_log_limit_is_shared_by_streams():
-    log = Log(6)
+    log = Log(132)
     out, err = Stream(-1, "out", log), Stream(-1, "err", log)
     out.feed(b"aa\n")
     err.feed(b"bb\n")
