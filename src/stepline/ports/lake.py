@@ -57,7 +57,8 @@ class LocalLake(Protocol):
             read: Folders that the run reads.
 
         Raises:
-            SettingsError: It holds what no run wrote, or is read by the run.
+            SettingsError: It holds what no run wrote, is read by the run, or cannot be
+                written.
         """
 
     def export(self, out: Path, *, workflow_id: str, beside: Mapping[str, Path]) -> int:
@@ -66,8 +67,7 @@ class LocalLake(Protocol):
         Args:
             out: The folder; earlier results in it are replaced.
             workflow_id: The workflow that made the files.
-            beside: Further files by their name in the folder; they are moved there,
-                from the same file system.
+            beside: Further files by their name in the folder; they are moved there.
 
         Returns:
             How many files tasks had made.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Any
 from stepline.errors import Location, Problem, UploadError
 from stepline.model.file import FileCategory, FilePointer, FileRecord, Label
 from stepline.plugins.files_local.entries import entry_problems
+from stepline.plugins.files_local.json_file import read_json
 from stepline.plugins.files_local.store import FolderStore
 from stepline.ports.lake import RECORD_FILES
 
@@ -169,15 +169,9 @@ _UNKNOWN = FileRecord(FilePointer(BUCKET, "", file_id="", version=""), FileCateg
 
 def _index(path: str) -> list[Any]:
     try:
-        with open(path, encoding="utf-8") as file:
-            entries = json.load(file)
+        entries = read_json(path, error_class=UploadError)
     except FileNotFoundError:
         return []
-    except json.JSONDecodeError as error:
-        where = Location(path, error.lineno, error.colno)
-        raise UploadError(f"not valid JSON: {error.msg}", where=where) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise UploadError(f"cannot be read: {error}", where=Location(path)) from error
     if not isinstance(entries, list):
         raise UploadError("must be a list of files", where=Location(path))
     return entries

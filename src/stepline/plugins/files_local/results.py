@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +11,10 @@ from typing import Any
 from stepline.errors import Location, PlatformError, SettingsError, UploadError
 from stepline.model.file import FileRecord
 from stepline.model.file_rules import file_name_problem
+from stepline.plugins.files_local.disk import disk_error
+from stepline.plugins.files_local.json_file import read_json
 from stepline.plugins.files_local.lake import INDEX
+from stepline.plugins.files_local.replacing import OWN, Place, remove
 from stepline.plugins.files_local.store import FolderStore, copy_bytes
 
 
@@ -42,7 +44,7 @@ def export(
             os.makedirs(os.path.dirname(target), exist_ok=True)
             _write(record.blob, target, store=store, linked=linked)
         except OSError as error:
-            raise PlatformError(f"'{target}' cannot be written: {error.strerror}") from error
+            raise disk_error(error, f"'{target}' cannot be written") from error
         sha256 = record.sha256 or store.digest(record.blob)
         entries.append({"path": path, **record.to_plain(), "sha256": sha256})
     entries += [{"path": None, **record.to_plain()} for record in notes]
@@ -64,19 +66,23 @@ def results_folder(out: str, *, others: Sequence[str] = ()) -> Iterator[str]:
 
     Raises:
         SettingsError: ``out`` holds what is no result of a run.
+        PlatformError: The disk refused something.
     """
-    check_results_folder(out, others=others)
-    final = os.path.realpath(out)
-    parent = os.path.dirname(final)
-    os.makedirs(parent, exist_ok=True)
-    partial = _new_folder(parent, f".{os.path.basename(final)}.partial-{os.getpid()}")
+    partial = ""
     try:
-        yield partial
-        # Again: the user may have put something there meanwhile.
         check_results_folder(out, others=others)
-        _swap(partial, final)
+        place = Place.of(out)
+        os.makedirs(place.home, exist_ok=True)
+        partial = place.new_folder()
+        yield partial
+        with place.locked():
+            # Again: the user may have put something there meanwhile.
+            _check_replaceable(out, place, others)
+            place.put(partial)
+    except OSError as error:
+        raise disk_error(error, f"the results in '{out}' cannot be written") from error
     finally:
-        _remove(partial)
+        remove(partial)
 
 
 def check_results_folder(
@@ -92,16 +98,30 @@ def check_results_folder(
     Raises:
         SettingsError: It is a file, is read by the run, or holds what no run wrote.
     """
-    final = os.path.realpath(out)
+    place = Place.of(out)
     for lake in lakes:
-        if os.path.commonpath([final, os.path.realpath(lake)]) == final:
+        if os.path.commonpath([place.final, os.path.realpath(lake)]) == place.final:
             raise SettingsError(
                 f"the run reads '{lake}', which its results in '{out}' would replace",
                 hint="use another folder for the results",
             )
-    if os.path.lexists(final) and not os.path.isdir(final):
+    if os.path.lexists(place.final) and not os.path.isdir(place.final):
         raise SettingsError(f"'{out}' is not a folder", hint="results need a folder")
-    strangers = sorted(set(_files_in(final)) - _written_by_runs(final, others))
+    if not place.is_writable():
+        raise SettingsError(
+            f"no results can be written to '{out}': neither in it nor beside it",
+            hint="look at the permissions of the folder, or use another one",
+        )
+    if os.path.isdir(place.final):
+        with place.locked():
+            _check_replaceable(out, place, others)
+
+
+def _check_replaceable(out: str, place: Place, others: Sequence[str]) -> None:
+    found = set(_files_in(place.final))
+    if place.in_place:
+        found = {path for path in found if not path.startswith(OWN)}
+    strangers = sorted(found - _written_by_runs(place.final, others))
     if strangers:
         raise SettingsError(
             f"'{out}' holds what is no result of a run: {', '.join(strangers[:5])}",
@@ -149,39 +169,6 @@ def _write(blob: str, target: str, *, store: FolderStore, linked: set[str]) -> N
     copy_bytes(source, target)
 
 
-def _swap(partial: str, final: str) -> None:
-    """Put a folder in the place of another, which is removed."""
-    if not os.path.isdir(final):
-        os.rename(partial, final)
-        return
-    old = f"{partial}-old"
-    os.rename(final, old)
-    try:
-        os.rename(partial, final)
-    except OSError:
-        os.rename(old, final)
-        raise
-    _remove(old)
-
-
-def _new_folder(parent: str, name: str) -> str:
-    for number in itertools.count():
-        path = os.path.join(parent, f"{name}-{number}")
-        try:
-            os.mkdir(path)
-        except FileExistsError:
-            continue
-        break
-    return path
-
-
-def _remove(folder: str) -> None:
-    if os.path.isdir(folder):
-        import shutil
-
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def _files_in(folder: str) -> Iterator[str]:
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -192,11 +179,10 @@ def _written_by_runs(folder: str, others: Sequence[str]) -> set[str]:
     """Return the files that an earlier run's ``files.json`` names, and those beside it."""
     path = os.path.join(folder, INDEX)
     try:
-        with open(path, encoding="utf-8") as file:
-            entries = json.load(file)
+        entries = read_json(path, error_class=UploadError)
         listed = {str(entry["path"]) for entry in entries if entry["path"] is not None}
     except FileNotFoundError:
         return set()
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UploadError(f"cannot be read: {error}", where=Location(path)) from error
+    except (TypeError, KeyError) as error:
+        raise UploadError("is not a list of files", where=Location(path)) from error
     return listed | {INDEX, *others}

@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from stepline.errors import UploadError
+from stepline.errors import SettingsError, UploadError
 from stepline.model.file import FilePointer, FileRecord
 from stepline.plugins.files_local.catalog import MemoryCatalog
 from stepline.plugins.files_local.lake import Lake, load_lake
-from stepline.plugins.files_local.store import FolderStore
+from stepline.plugins.files_local.store import FolderStore, copy_bytes
 from stepline.ports.files import Changes
+
+_NAME_BYTES = 255
 
 
 class RunLake:
@@ -22,6 +24,7 @@ class RunLake:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self.store = FolderStore(str(folder))
         self.catalog = MemoryCatalog()
         self._lake = Lake()
@@ -49,7 +52,9 @@ class RunLake:
 
     def check_results(self, out: Path, *, beside: Iterable[str], read: Iterable[Path]) -> None:
         """Refuse a folder that results cannot take the place of."""
-        if not out.exists():
+        _check_can_be_made(str(self._folder))
+        if not os.path.exists(out):
+            _check_can_be_made(os.path.realpath(out))
             return
         from stepline.plugins.files_local.results import check_results_folder
 
@@ -67,7 +72,7 @@ class RunLake:
         with results_folder(str(out), others=list(beside)) as folder:
             export(made, folder, store=self.store, notes=self._changed_inputs())
             for name, path in beside.items():
-                os.replace(path, os.path.join(folder, name))
+                _move(str(path), os.path.join(folder, name))
         return len(made)
 
     def _changed_inputs(self) -> list[FileRecord]:
@@ -78,3 +83,27 @@ class RunLake:
             for after, before in now
             if after and (after.labels != before.labels or after.pointer.file_id in self._own_notes)
         ]
+
+
+def _check_can_be_made(path: str) -> None:
+    """Refuse a folder that a run could not make when its results are there."""
+    home = os.path.abspath(path)
+    while not os.path.lexists(home):
+        if len(os.fsencode(os.path.basename(home))) > _NAME_BYTES:
+            raise SettingsError(f"'{home}' has too long a name", hint="use a shorter one")
+        home = os.path.dirname(home)
+    if not os.path.isdir(home):
+        raise SettingsError(f"'{home}' is not a folder", hint="use another folder for the results")
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise SettingsError(
+            f"nothing can be written in '{home}', where the run keeps its files meanwhile",
+            hint="look at the permissions of the folder, or name with --out one that is deeper",
+        )
+
+
+def _move(path: str, target: str) -> None:
+    try:
+        os.rename(path, target)
+    except OSError:
+        # Another file system, as where the results are on one of their own.
+        copy_bytes(path, target)
