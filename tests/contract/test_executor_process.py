@@ -2,7 +2,8 @@
 
 import pytest
 
-from stepline.model.task import Isolation
+from stepline.errors import PlatformError
+from stepline.model.task import Isolation, Network
 
 pytest.register_assert_rewrite("tests.contract.executor_suite")
 
@@ -14,6 +15,23 @@ from tests.contract.executor_suite.limits import *  # noqa: E402, F403
 from tests.contract.executor_suite.outcomes import *  # noqa: E402, F403
 from tests.contract.executor_suite.output import *  # noqa: E402, F403
 from tests.support.executors import Bench, make_process_executor  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"pids": 10}, "pids"),
+        ({"cpus": 0.5, "tmp_bytes": 1000}, "cpus, tmp_bytes"),
+        ({"network": Network.NONE}, "network 'none'"),
+        ({"network": Network.BRIDGE}, "network 'bridge'"),
+    ],
+    ids=["pids", "two", "none", "bridge"],
+)
+def test_process_executor_limit_that_it_cannot_hold_is_refused(bench, limits, words):
+    with pytest.raises(PlatformError) as raised:
+        bench.run("echo", **limits)
+    assert raised.value.what == f"the executor 'process' cannot hold the limit: {words}"
+    assert "containers" in raised.value.hint
 
 
 @pytest.fixture(scope="module", params=list(Isolation), ids=lambda isolation: isolation.value)

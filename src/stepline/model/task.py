@@ -79,7 +79,6 @@ class TaskRequest:
         input: JSON for the function's first argument.
         context: The task's context values, keys as task scripts' context has them.
         limits: Bounds of this attempt.
-        isolation: How the attempt is kept apart from others.
     """
 
     task_id: str
@@ -88,7 +87,6 @@ class TaskRequest:
     input: Json
     context: Mapping[str, Json] = field(default_factory=dict)
     limits: Limits = Limits()
-    isolation: Isolation = Isolation.FORK
 
 
 class OutcomeKind(str, Enum):

@@ -1,7 +1,8 @@
 """Executor ``process``: tasks in processes of this machine, without containers.
 
-Limits held: memory, wall-clock time and log size. Network is ``host``: a plain
-process cannot be kept from it.
+Limits held: memory, wall-clock time and log size; the platform holds that of written
+files. Network is ``host``: a plain process cannot be kept from it. An attempt with
+another limit is refused.
 """
 
 from __future__ import annotations

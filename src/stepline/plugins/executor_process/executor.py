@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +10,9 @@ from pathlib import Path
 from stepline.errors import PlatformError
 from stepline.model.task import Isolation, TaskOutcome, TaskRequest
 from stepline.plugins.executor_process.environment import Environment, Environments
+from stepline.plugins.executor_process.frames import refuse_unheld
 from stepline.plugins.executor_process.head_start import start_worker
+from stepline.plugins.executor_process.roots import root_name
 from stepline.plugins.executor_process.worker_process import WorkerProcess
 from stepline.ports.executor import ExecutorOptions, ScriptVersion, TaskServices
 
@@ -49,8 +50,7 @@ class ProcessExecutor:
             tell=options.tell,
         )
         self._memory = memory
-        temporary = environ.get("TMPDIR", "/tmp")
-        self._root = os.path.join(temporary, f"stepline-{os.getpid()}-{os.urandom(4).hex()}")
+        self._root = root_name(environ)
         self._changed = threading.Condition()
         self._ready: dict[_Key, Environment] = {}
         self._idle: dict[_Key, list[WorkerProcess]] = {}
@@ -75,6 +75,7 @@ class ProcessExecutor:
         function = version.script.find(request.function)
         if function is None:
             raise PlatformError(f"{version.name} does not expose '{request.function}'")
+        refuse_unheld(request.limits)
         task_id = request.task_id
         try:
             with self._worker(version) as worker:

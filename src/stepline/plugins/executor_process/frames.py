@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from stepline.model.task import OutcomeKind, TaskOutcome, TaskRequest
+from stepline.errors import PlatformError
+from stepline.model.task import Limits, Network, OutcomeKind, TaskOutcome, TaskRequest
 from stepline.model.task_script import Function
 from stepline_sdk import wire
+
+_UNHELD = ("pids", "cpus", "tmp_bytes")
 
 
 def task_frame(request: TaskRequest, function: Function, *, scratch: str) -> dict[str, Any]:
@@ -26,6 +29,22 @@ def task_frame(request: TaskRequest, function: Function, *, scratch: str) -> dic
         },
         "scratch": scratch,
     }
+
+
+def refuse_unheld(limits: Limits) -> None:
+    """Refuse an attempt whose limits a plain process cannot be held to.
+
+    Raises:
+        PlatformError: A limit is asked for that would be ignored.
+    """
+    unheld = [name for name in _UNHELD if getattr(limits, name) is not None]
+    if limits.network is not Network.HOST:
+        unheld.append(f"network '{limits.network.value}'")
+    if unheld:
+        raise PlatformError(
+            f"the executor 'process' cannot hold the limit: {', '.join(unheld)}",
+            hint="leave it out, or use an executor that runs tasks in containers",
+        )
 
 
 def outcome(frame: dict[str, Any], *, scratch: str) -> TaskOutcome:

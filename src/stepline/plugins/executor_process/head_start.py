@@ -8,6 +8,7 @@ from typing import Any
 
 from stepline.errors import PlatformError
 from stepline.model.task import Isolation
+from stepline.plugins.executor_process.roots import root_name
 from stepline.plugins.executor_process.worker_process import WorkerProcess
 from stepline.ports.head_start import leave_hint
 
@@ -18,8 +19,7 @@ _is_first = True
 def begin(what: Mapping[str, Any]) -> None:
     """Start a worker from the arguments that `start_worker` once had."""
     global _begun
-    temporary = os.environ.get("TMPDIR", "/tmp")
-    root = os.path.join(temporary, f"stepline-{os.getpid()}-{os.urandom(4).hex()}")
+    root = root_name(os.environ)
     try:
         code = os.stat(what["code"]).st_ino
         _begun = (what, code, WorkerProcess(root=root, **_from_plain(what)))

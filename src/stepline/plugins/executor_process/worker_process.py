@@ -17,6 +17,7 @@ from stepline.errors import PlatformError
 from stepline.model.task import Isolation, OutcomeKind, TaskOutcome, TaskRequest
 from stepline.model.task_script import Function
 from stepline.plugins.executor_process import frames
+from stepline.plugins.executor_process.roots import make_root
 from stepline.ports.executor import LogLine, TaskServices
 from stepline_sdk import wire
 
@@ -43,7 +44,7 @@ class WorkerProcess:
         memory: How memory is limited: None for the strongest way, or ``watch``.
 
     Raises:
-        PlatformError: The interpreter cannot be started.
+        PlatformError: The interpreter cannot be started, or the folder not made.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class WorkerProcess:
         self._token = ""
         self._cancelled = False
         self._stopped = False
-        os.mkdir(root, 0o700)
+        make_root(root)
         self._socket, there = socket.socketpair()
         self._connection = wire.Connection(self._socket)
         self._mark = os.urandom(8).hex()
