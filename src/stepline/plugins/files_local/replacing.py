@@ -77,7 +77,7 @@ class Place:
         """
         path = os.path.join(self.home, f"{self.prefix}lock")
         try:
-            descriptor = _locked_file(path)
+            descriptor = locked_file(path)
         except OSError as error:
             raise disk_error(error, f"'{self.final}' cannot be written") from error
         try:
@@ -140,6 +140,33 @@ def remove(folder: str) -> None:
             raise
 
 
+def locked_file(path: str) -> int:
+    """Return the descriptor of a locked file that has this path, made where it is missing.
+
+    It waits for whoever has it locked; closing the descriptor unlocks it.
+
+    Raises:
+        OSError: The file cannot be made.
+    """
+    import fcntl
+
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            # Not every file system has locks; without one, only a race is lost.
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # Who had it before has removed it, as a rule.
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
 def _exchange(new: str, final: str) -> None:
     old = f"{new}-old"
     try:
@@ -189,27 +216,6 @@ def _bringing_back(old: str) -> Iterator[None]:
             f"earlier results could not be put back: {error.strerror}",
             hint=f"they are in '{old}'",
         ) from error
-
-
-def _locked_file(path: str) -> int:
-    """Return the descriptor of a locked file that has this path, made where it is missing."""
-    import fcntl
-
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            # Not every file system has locks; without one, only a race is lost.
-            with suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            # Who had it before has removed it, as a rule.
-            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-                return descriptor
-        except FileNotFoundError:
-            pass
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
 
 
 def _is_writable(folder: str) -> bool:
