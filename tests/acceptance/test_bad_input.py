@@ -123,6 +123,20 @@ def test_wrong_values_are_refused_before_the_first_step(ready, words, named, nea
     assert "[1/1]" not in result.stdout
 
 
+def test_all_wrong_values_are_named_at_once(ready):
+    config = {
+        "speed": {"label": "Speed", "type": "number", "required": True},
+        "user": {"label": "User", "type": "string", "required": True},
+        "key": {"label": "Key", "type": "secret", "required": True},
+    }
+    ready.protocol("p", [STEP], config=config)
+    result = run(ready, "--config", "speed=fast", "--config", "usr=me")
+    assert result.returncode == 2
+    for words in ("must be of type number", "no config key 'usr'", "(User)", "(Key)"):
+        assert words in result.stderr
+    assert "config 'speed' (Speed) is required" not in result.stderr
+
+
 def test_unknown_step_is_refused_with_the_nearest(ready):
     ready.protocol("p", [STEP, {"id": "b", "function": "s/f", "if": "$( steps.aa.isSuccess )"}])
     result = run(ready)

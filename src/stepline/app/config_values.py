@@ -47,6 +47,35 @@ def parse_values(texts: Mapping[str, str], protocol: Protocol, *, path: str) -> 
     return values
 
 
+def read_values(
+    texts: Mapping[str, str], protocol: Protocol, *, secrets: Iterable[str], path: str
+) -> dict[str, Json]:
+    """Return typed values, after all checks of values and secrets.
+
+    Args:
+        texts: For a string the value itself; for other types its JSON.
+        protocol: The protocol that declares the keys.
+        secrets: Keys for which a secret is given.
+        path: Where the protocol is from, for messages.
+
+    Raises:
+        ConfigError: All that is wrong, missing or unknown.
+    """
+    values: dict[str, Json] = {}
+    problems: list[Problem] = []
+    try:
+        values = parse_values(texts, protocol, path=path)
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        # What is there and wrong is not missing too.
+        check_values(protocol, {**texts, **values}, secrets=secrets, path=path)
+    except ConfigError as error:
+        problems += error.problems
+    _raise_if(problems)
+    return values
+
+
 def check_values(
     protocol: Protocol, values: Mapping[str, Json], *, secrets: Iterable[str], path: str
 ) -> None:

@@ -33,11 +33,10 @@ def _remove(path: str | os.PathLike[str]) -> None:
 
 def _open_up(path: str | os.PathLike[str]) -> None:
     """Undo the modes that keep the owner out of folders."""
+    if os.path.islink(path):
+        return
     with suppress(OSError):
         os.chmod(path, 0o700)
-    for base, folders, _ in os.walk(path):
-        for name in folders:
-            entry = os.path.join(base, name)
-            if not os.path.islink(entry):
-                with suppress(OSError):
-                    os.chmod(entry, 0o700)
+        for entry in list(os.scandir(path)):
+            if entry.is_dir(follow_symlinks=False):
+                _open_up(entry.path)

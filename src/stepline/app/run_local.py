@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stepline.app.attempts import Platform
-from stepline.app.config_values import check_values, parse_values
+from stepline.app.config_values import read_values
 from stepline.app.file_views import input_file_value
 from stepline.app.masking import Masker
 from stepline.app.run_secrets import RunSecrets, SecretSource
@@ -126,8 +126,7 @@ def run_local(request: RunRequest, *, ports: RunPorts, reporter: Reporter) -> Ru
         PlatformError: An attempt could not be started.
     """
     protocol, path = request.protocol, request.protocol_path
-    values = parse_values(request.config, protocol, path=path)
-    check_values(protocol, values, secrets=request.secrets, path=path)
+    values = read_values(request.config, protocol, secrets=request.secrets, path=path)
     if request.input_file is None and TriggerType.SCHEDULED not in protocol.triggers:
         raise ConfigError(
             "the protocol is for files, and no input file was given",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -304,7 +305,7 @@ def _call_protocol(
             {
                 "id": function,
                 "task": {
-                    "namespace": "local",
+                    "namespace": "private-local",
                     "slug": folder.resolve().name,
                     "version": "v0.0.0",
                     "function": function,
@@ -313,4 +314,16 @@ def _call_protocol(
             }
         ],
     }
+    text = json.dumps(document)
+    if "$(" in text:
+        _check_expressions(text)
     return restore_protocol(document)
+
+
+def _check_expressions(document: str) -> None:
+    """Refuse an input with an expression that means nothing."""
+    from stepline.parsing.protocol import parse_protocol
+
+    if errors := parse_protocol(document, path="protocol.json").errors:
+        what = "; ".join(f"{error.expression}: {error.message}" for error in errors)
+        raise ConfigError(f"--input: {what}", hint=errors[0].hint)

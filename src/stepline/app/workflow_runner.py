@@ -30,6 +30,8 @@ from stepline.model.workflow import Workflow
 from stepline.ports.executor import LogLine, ScriptVersion
 
 ORG = "local"
+# What the operating system's timers can hold, with room to spare.
+LONGEST_TIMEOUT_S = 2e6
 PIPELINE_NAME = "stepline run"
 
 
@@ -145,7 +147,11 @@ class WorkflowRunner:
                 task_script=version.name,
                 now=self.platform.now(),
             ),
-            limits=replace(Limits(), memory_mb=command.memory_mb, timeout_s=command.timeout_s),
+            limits=replace(
+                Limits(),
+                memory_mb=command.memory_mb,
+                timeout_s=min(command.timeout_s, LONGEST_TIMEOUT_S),
+            ),
         )
 
 

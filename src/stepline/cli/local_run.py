@@ -30,6 +30,8 @@ from stepline.ports.executor import ExecutorOptions, LogLine
 from stepline.ports.lake import LOG_NAME, RECORD_FILES, RECORD_NAME
 from stepline.settings import Settings
 
+_SHOWN_CHARACTERS = 2000
+
 
 @frozen(kw_only=True)
 class Choices:
@@ -185,19 +187,22 @@ class LocalRun:
         """
         with interruptible():
             try:
-                log = self._open_log()
-                progress = make_progress(names, json_output=self.choices.json_output)
-                try:
-                    with log:
-                        yield _Logged(progress, names, log)
-                finally:
-                    with suppress(OSError):  # the terminal may be gone
-                        progress.close()
+                with self._open_log() as log, self._progress(names) as progress:
+                    yield _Logged(progress, names, log)
             except BrokenPipeError:
                 raise Interrupted(signal.SIGPIPE) from None
             finally:
                 if not self._keep_work:
                     remove_folder(self.work)
+
+    @contextmanager
+    def _progress(self, names: Sequence[str]) -> Iterator[Progress]:
+        progress = make_progress(names, json_output=self.choices.json_output)
+        try:
+            yield progress
+        finally:
+            with suppress(OSError):  # the terminal may be gone
+                progress.close()
 
     def _open_log(self) -> TextIO:
         try:
@@ -249,11 +254,9 @@ class LocalRun:
         files = f"{count} file{'' if count == 1 else 's'} in {self.out}{os.sep}"
         if workflow.status.value == "completed":
             click.echo(f"completed: {files}")
-            click.echo(f"output: {json.dumps(result.record['output'])}")
+            click.echo(f"output: {_shown(result.record['output'])}")
             return
-        error = result.record["error"]
-        text = error if isinstance(error, str) else json.dumps(error)
-        click.echo(f"{workflow.status.value}: {text}", err=True)
+        click.echo(f"{workflow.status.value}: {_why(result.record)}", err=True)
         click.echo(f"  {files}; the record is {self.out / RECORD_NAME}", err=True)
 
 
@@ -274,6 +277,22 @@ class _Logged:
         text = f"{_iso(line.at)} {name} {line.stream} {line.text}\n"
         self._file.write(text)
         self._show(attempt, line)
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if len(text) <= _SHOWN_CHARACTERS:
+        return text
+    return f"{text[:_SHOWN_CHARACTERS]}... ({len(text)} characters; {RECORD_NAME} has all of it)"
+
+
+def _why(record: Mapping[str, Any]) -> str:
+    """Return a workflow's error; where that is an object for programs, its task's words."""
+    if isinstance(record["error"], dict):
+        for step in reversed(record["steps"]):
+            if step["error"] == record["error"] and step["attempts"]:
+                return str(step["attempts"][-1]["message"])
+    return _shown(record["error"])
 
 
 def _exit_code(workflow: Workflow) -> int:
