@@ -12,7 +12,7 @@ from stepline.plugins.executor_process.roots import root_name
 from stepline.plugins.executor_process.worker_process import WorkerProcess
 from stepline.ports.head_start import leave_hint
 
-_begun: tuple[Mapping[str, Any], int, WorkerProcess] | None = None
+_begun: tuple[Mapping[str, Any], tuple[int, int], WorkerProcess] | None = None
 _is_first = True
 
 
@@ -21,7 +21,7 @@ def begin(what: Mapping[str, Any]) -> None:
     global _begun
     root = root_name(os.environ)
     try:
-        code = os.stat(what["code"]).st_ino
+        code = _identity(what["code"])
         _begun = (what, code, WorkerProcess(root=root, **_from_plain(what)))
     except (OSError, PlatformError, TypeError, KeyError, ValueError):
         pass  # what was right then is not now; the command starts what it needs
@@ -42,8 +42,7 @@ def start_worker(*, root: str, **arguments: Any) -> WorkerProcess:
         return WorkerProcess(root=root, **arguments)
     _is_first = False
     what = _to_plain(arguments)
-    # Code that was found changed has been copied anew, to a folder with another number.
-    wanted = (what, os.stat(what["code"]).st_ino)
+    wanted = (what, _identity(what["code"]))
     if _begun is not None and _begun[:2] == wanted and _begun[-1].usable:
         worker = _begun[-1]
         _begun = None
@@ -51,6 +50,12 @@ def start_worker(*, root: str, **arguments: Any) -> WorkerProcess:
     end()
     leave_hint(__name__, what)
     return WorkerProcess(root=root, **arguments)
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    """Return what is another for a folder made anew: its number alone may be used again."""
+    found = os.stat(folder)
+    return found.st_ino, found.st_ctime_ns
 
 
 def _to_plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
