@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
+import subprocess
+import termios
+
 import pytest
 
 from tests.support.projects import Project
@@ -78,3 +84,28 @@ def test_run_asks_for_a_secret_once_and_shows_it_nowhere(project, words):
     assert project.record()["output"] == 24
     drawing = result.raw.find("\x1b[?25l")
     assert drawing == -1 or result.raw.index("key: ") < drawing
+
+
+def test_run_on_a_terminal_that_is_closed_ends_as_by_sighup(project):
+    """The drawing cannot be taken back there; that must not change the end."""
+    project.protocol("p", [{"id": "first", "function": "s/slow"}])
+    project.task_script("s", "import time\ndef slow(i, c): time.sleep(60)\n", ["slow"])
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        project.command(*RUN),
+        cwd=project.folder,
+        env=project.environ,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  (no threads)
+    )
+    os.close(slave)
+    seen = b""
+    while b"first" not in seen:
+        seen += os.read(master, 4096)
+    os.close(master)
+    assert process.wait(timeout=30) == 129
+    assert not [path for path in project.folder.iterdir() if ".work-" in path.name]
+    assert not (project.folder / "results").exists()
