@@ -254,7 +254,7 @@ class LocalRun:
         files = f"{count} file{'' if count == 1 else 's'} in {self.out}{os.sep}"
         if workflow.status.value == "completed":
             click.echo(f"completed: {files}")
-            click.echo(f"output: {_shown(result.record['output'])}")
+            click.echo(f"output: {_shown(_json(result.record['output']))}")
             return
         click.echo(f"{workflow.status.value}: {_why(result.record)}", err=True)
         click.echo(f"  {files}; the record is {self.out / RECORD_NAME}", err=True)
@@ -279,8 +279,7 @@ class _Logged:
         self._show(attempt, line)
 
 
-def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _shown(text: str) -> str:
     if len(text) <= _SHOWN_CHARACTERS:
         return text
     return f"{text[:_SHOWN_CHARACTERS]}... ({len(text)} characters; {RECORD_NAME} has all of it)"
@@ -292,7 +291,12 @@ def _why(record: Mapping[str, Any]) -> str:
         for step in reversed(record["steps"]):
             if step["error"] == record["error"] and step["attempts"]:
                 return str(step["attempts"][-1]["message"])
-    return _shown(record["error"])
+    error = record["error"]
+    return _shown(error if isinstance(error, str) else _json(error))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _exit_code(workflow: Workflow) -> int:
