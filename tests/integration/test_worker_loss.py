@@ -167,6 +167,15 @@ def test_worker_whose_platform_is_killed_ends_with_all_below_it(
     assert wait_until(lambda: os.listdir(tmp_path / "tmp") == [])
 
 
+def test_worker_whose_platform_ends_without_closing_it_leaves_nothing(
+    isolation, memory, tmp_path, stepline_cache
+):
+    (tmp_path / "tmp").mkdir()
+    command = [sys.executable, "-c", PLATFORM, tmp_path, stepline_cache, isolation.value]
+    subprocess.run([*command, memory or "", "main.echo", ""], cwd=ROOT, check=True, timeout=60)
+    assert wait_until(lambda: os.listdir(tmp_path / "tmp") == [])
+
+
 def below(pid, depth):
     """Return the processes below one, or nothing as long as there are not so many levels."""
     found, level, levels = [], children(pid), 0
