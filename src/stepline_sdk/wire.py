@@ -66,6 +66,10 @@ class WireError(Exception):
     """The other end sent what is not a frame, or went away in the middle of one."""
 
 
+class StreamCut(WireError):
+    """The other end went away in the middle of a frame."""
+
+
 def encode(frame: Frame) -> bytes:
     """Return the bytes of one frame.
 
@@ -135,7 +139,8 @@ class Connection:
         """Wait for the next frame; None at the end of the stream.
 
         Raises:
-            WireError: The stream ended within a frame, or is not of this format.
+            StreamCut: The stream ended within a frame.
+            WireError: It is not of this format.
         """
         while True:
             frame = self._next_buffered()
@@ -179,7 +184,7 @@ class Connection:
             self.refused = True
             data = b""
         if not data and self._buffer:
-            raise WireError("the stream ended within a frame")
+            raise StreamCut("the stream ended within a frame")
         self._buffer += data
         return bool(data)
 

@@ -196,6 +196,8 @@ class Attempt:
             frames, alive = self._link.receive_available()
             for frame in frames:
                 self._on_task_frame(frame)
+        except wire.StreamCut:
+            return False  # it was ended while it was sending
         except (wire.WireError, OSError, KeyError, TypeError, ValueError) as error:
             # Only a task that writes to the worker's socket itself gets here.
             self._end(endings.failed("raised", "the worker cannot read its task: %s" % error))
@@ -313,5 +315,5 @@ def _checked_call(frame: Frame) -> Frame:
     """
     call = {name: frame[name] for name in ("type", "n", "method", "params")}
     if (type(call["n"]), type(call["method"]), type(call["params"])) != (int, str, dict):
-        raise ValueError("a call that is none")
+        raise ValueError("a call without a number, a method and parameters")
     return call

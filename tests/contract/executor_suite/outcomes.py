@@ -204,6 +204,11 @@ def test_executor_process_ended_by_a_signal_is_killed(bench, number):
     assert outcome.message == f"the task was ended by signal {number:d} ({number.name})"
 
 
+def test_executor_process_killed_while_it_sends_is_killed(bench):
+    outcome = bench.run("die_within_a_frame")
+    assert (outcome.kind, outcome.signal) == (OutcomeKind.KILLED, signal.SIGKILL)
+
+
 def test_executor_task_that_kills_its_parent_ends_and_the_next_runs(bench):
     assert bench.run("kill_parent").kind in (OutcomeKind.KILLED, OutcomeKind.LOST)
     assert bench.run("echo", 1).succeeded

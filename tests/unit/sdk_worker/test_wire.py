@@ -112,7 +112,7 @@ def test_connection_stream_that_ends_within_a_frame_is_an_error(raw):
     connection, there = raw
     there.sendall(framed(b'{"type": "a"}')[:-1])
     there.close()
-    with pytest.raises(wire.WireError, match="ended within a frame"):
+    with pytest.raises(wire.StreamCut, match="ended within a frame"):
         connection.receive()
 
 
