@@ -56,3 +56,19 @@ def test_run_interrupted_ends_children_and_shows_no_results(project, number, exi
     assert not any(is_running(int(pid)) for pid in pids.read_text().split())
     assert not (project.folder / "results").exists()
     assert not [path for path in project.folder.iterdir() if ".work-" in path.name]
+
+
+def test_run_that_was_killed_is_cleaned_up_by_the_next(project):
+    project.task_script("s", MAIN, ["slow"])
+    pids = project.folder / "pids"
+    project.protocol("p", [{"id": "a", "function": "s/slow", "input": {"pids": str(pids)}}])
+    project.write("in.json", "{}")
+    process = project.start("run", "protocols/p", "--input", "in.json", "--out", "results")
+    wait_until(pids.exists)
+    process.kill()
+    process.communicate(timeout=WAIT_SECONDS)
+    wait_until(lambda: not any(is_running(int(pid)) for pid in pids.read_text().split()))
+    project.task_script("s", "def slow(i, c): return 1\n", ["slow"])
+    result = project.stepline("run", "protocols/p", "--input", "in.json", "--out", "results")
+    assert result.returncode == 0, result.stderr
+    assert not [path for path in project.folder.iterdir() if ".work-" in path.name]

@@ -206,7 +206,7 @@ class LocalRun:
 
     def _open_log(self) -> TextIO:
         try:
-            self.work.mkdir(parents=True)
+            self.lake.work_in(self.work)
             path = self.work / LOG_NAME
             if self._earlier_log and self._earlier_log.is_file():
                 path.write_bytes(self._earlier_log.read_bytes())
@@ -237,6 +237,7 @@ class LocalRun:
             return self.lake.export(self.out, workflow_id=result.workflow.id, beside=beside)
         except PlatformError as error:
             self._keep_work = True
+            self.lake.keep_work(self.work)
             error.hint = f"{error.hint}; all files of the run are kept in {self.work}".lstrip("; ")
             raise
 

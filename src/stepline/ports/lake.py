@@ -26,6 +26,22 @@ class LocalLake(Protocol):
     def store(self) -> FileStore:
         """The bytes of the files."""
 
+    def work_in(self, folder: Path) -> None:
+        """Make the folder that the run works in, for as long as this process lives.
+
+        Folders beside it that runs of the same results left when they were killed are
+        removed.
+
+        Args:
+            folder: ``.<name of the results>.work-<anything>``, beside the results.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+
+    def keep_work(self, folder: Path) -> None:
+        """Let a work folder outlive this process, since what is in it is found nowhere else."""
+
     def add_input(self, path: Path, *, known_as: FilePointer | None = None) -> FileRecord:
         """Make a local file visible, without copying it.
 

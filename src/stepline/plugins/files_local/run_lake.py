@@ -31,6 +31,20 @@ class RunLake:
         self._inputs: dict[str, FileRecord] = {}
         self._own_notes: set[str] = set()
 
+    def work_in(self, folder: Path) -> None:
+        """Make the folder that the run works in, for as long as this process lives."""
+        from stepline.plugins.files_local.work_folders import hold, sweep_stale
+
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        sweep_stale(str(folder.parent), folder.name[1:].rpartition(".work-")[0])
+        hold(str(folder))
+
+    def keep_work(self, folder: Path) -> None:
+        """Let a work folder outlive this process."""
+        from stepline.plugins.files_local.work_folders import LOCK_NAME
+
+        (folder / LOCK_NAME).unlink(missing_ok=True)
+
     def add_input(self, path: Path, *, known_as: FilePointer | None = None) -> FileRecord:
         """Make a local file visible, without copying it."""
         record = self._lake.input_file(str(path), store=self.store, known_as=known_as)

@@ -30,6 +30,13 @@ class KitLake:
         """The bytes of the files."""
         return self._files.store
 
+    def work_in(self, folder: Path) -> None:
+        """A test's folders are the test's own."""
+        folder.mkdir(parents=True)
+
+    def keep_work(self, folder: Path) -> None:
+        """They stay as long as the test's do."""
+
     def add_input(self, path: Path, *, known_as: FilePointer | None = None) -> FileRecord:
         """Take a file of the project in."""
         return self._files.record(self._files.find(path))
