@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -115,17 +116,35 @@ def test_worker_mark_has_one_name_at_both_ends():
     assert worker_process.MARK_VARIABLE == remains.MARK_VARIABLE
 
 
-def test_worker_whose_platform_dies_within_a_frame_leaves_nothing(tmp_path):
-    root = tmp_path / "root"
+@contextmanager
+def bare_worker(root):
+    """A worker without an executor; gives its process and our end of its socket."""
     root.mkdir()
     here, there = socket.socketpair()
     command = [sys.executable, "-I", START, "--fd", str(there.fileno()), "--root", root]
-    with subprocess.Popen(command, pass_fds=[there.fileno()]) as worker:
+    with here, subprocess.Popen(command, pass_fds=[there.fileno()]) as worker:
         there.close()
-        here.sendall(wire.encode({"type": "stop"})[:-1])
-        here.close()
+        yield worker, here
+
+
+def test_worker_whose_platform_dies_within_a_frame_leaves_nothing(tmp_path):
+    with bare_worker(tmp_path / "root") as (worker, line):
+        line.sendall(wire.encode({"type": "stop"})[:-1])
+        line.close()
         assert worker.wait(20) == 0
-    assert not root.exists()
+    assert not (tmp_path / "root").exists()
+
+
+def test_worker_without_a_mark_removes_its_cgroup_itself(tmp_path):
+    with bare_worker(tmp_path / "root") as (worker, line):
+        platform = wire.Connection(line)
+        load = {"type": "load", "code": str(OUTCOMES), "isolation": "fork"}
+        platform.send({**load, "modules": [], "memory": None})
+        ready = platform.receive()
+        assert (ready["cgroup"] is None) is (ready["memory"] == "watched")
+        platform.send({"type": "stop"})
+        assert worker.wait(20) == 0
+    assert ready["cgroup"] is None or not os.path.exists(ready["cgroup"])
 
 
 def test_worker_that_ended_between_tasks_is_replaced(bench):
