@@ -120,7 +120,7 @@ class Executor(Protocol):
         """
 
     def cancel(self, task_id: str) -> None:
-        """End a running attempt of a task; `run` then returns its outcome."""
+        """End the running attempt of a task, or its next one as soon as it begins."""
 
     def close(self) -> None:
         """End every process and remove every temporary folder of this executor."""
