@@ -157,6 +157,22 @@ def test_worker_that_ended_between_tasks_is_replaced(bench):
     assert bench.remains() == []
 
 
+@pytest.mark.parametrize("level", ["template", "spares"])
+def test_worker_whose_idle_processes_were_killed_makes_new_ones(bench, level):
+    """As the kernel may do when memory is short; no task is lost by it."""
+    assert bench.run("echo", 0).succeeded
+    for number in range(3):
+        (worker,) = workers()
+        templates = children(worker)
+        spares = [pid for template in templates for pid in children(template)]
+        for pid in spares if level == "spares" else templates:
+            os.kill(pid, signal.SIGKILL)
+        assert wait_until(lambda gone=spares: not any(map(process_is_there, gone)))
+        outcome = bench.run("echo", number + 1)
+        assert outcome.value["input"] == number + 1
+    assert workers() == [worker]
+
+
 def test_worker_that_does_not_answer_is_ended_after_the_tasks_time(bench, tmp_path, monkeypatch):
     monkeypatch.setattr(worker_process, "_GRACE_SECONDS", 0.5)
     path = tmp_path / "pid"

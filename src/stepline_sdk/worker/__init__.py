@@ -1,5 +1,7 @@
-"""The worker: loads a task script once and runs tasks in children of its own.
+"""The worker: runs the functions of one task script, each task in a process of its own.
 
-`start` is the program, `loop` talks to the platform, `attempt` watches one task
-from outside, and `child` is what happens inside the task's process.
+`start` is the program and `loop` talks to the platform. `templates` are processes that
+have loaded the script, of which each task gets a copy; `child` is what happens inside a
+task's process, and `attempt` watches it from outside. What the worker guarantees is told
+in docs/explanation/worker.md.
 """
