@@ -83,14 +83,16 @@ def test_require_unknown_marker_is_refused(suite, monkeypatch):
     assert suite.runpytest().ret == pytest.ExitCode.USAGE_ERROR
 
 
-def test_summary_counts_each_part_of_the_suite(suite):
+def test_summary_counts_each_part_of_the_suite(suite, monkeypatch):
+    monkeypatch.delenv("STEPLINE_REQUIRE", raising=False)
     suite.mkdir("tests").joinpath("unit").mkdir()
     test = "import pytest\n\n@pytest.mark.parametrize('n', [1, 2])\ndef test_a(n):\n    pass\n"
     suite.path.joinpath("tests", "unit", "test_a.py").write_text(test)
     suite.runpytest().stdout.fnmatch_lines("unit: 2 tests in *.* s")
 
 
-def test_summary_names_the_pythons_that_tests_ran_on(suite):
+def test_summary_names_the_pythons_that_tests_ran_on(suite, monkeypatch):
+    monkeypatch.delenv("STEPLINE_REQUIRE", raising=False)
     suite.makepyfile("""
         import pytest
 

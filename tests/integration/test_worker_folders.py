@@ -140,8 +140,15 @@ def run_as_ordinary_user(code, folder):
     code = (
         f"import sys\nsys.path.insert(0, {SOURCES!r})\nimport stepline_sdk.worker.folders\n{code}"
     )
+    # Coverage's data are not that user's to write.
+    environ = {name: v for name, v in os.environ.items() if not name.startswith("COV")}
     return subprocess.run(
-        [sys.executable, "-B", "-c", code], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "-B", "-c", code],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
