@@ -38,7 +38,3 @@ else:
     FileCategory = str
     File = dict
     ReadResult = dict
-
-#: Every category, and those that a task script may write.
-CATEGORIES = ("RAW", "IDS", "PROCESSED", "TMP")
-WRITABLE_CATEGORIES = ("IDS", "PROCESSED", "TMP")

@@ -189,6 +189,7 @@ def _encodings(text: str) -> Iterator[str]:
     yield from _json_forms(text)
     yield from _number_forms(text)
     yield repr(text)[1:-1]
+    yield ascii(text)[1:-1]
     yield repr(text.encode())[2:-1]
     for kept in ("", "/", _KEPT_BY_BROWSERS):
         yield from _url_forms(quote(text, safe=kept))

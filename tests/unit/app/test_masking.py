@@ -47,6 +47,7 @@ PRINTED = {
     "json of a web page": json_with("<>&'"),
     "json of .NET": json_of_dotnet,
     "repr": repr,
+    "ascii": ascii,
     "repr of bytes": lambda text: repr(text.encode()),
     "url": lambda text: urllib.parse.quote(text, safe=""),
     "url path": urllib.parse.quote,
