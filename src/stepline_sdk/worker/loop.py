@@ -10,14 +10,15 @@ from stepline_sdk.wire import WireError
 from stepline_sdk.worker import capture, endings, memory, processes
 from stepline_sdk.worker.attempt import Attempt, PlatformGone
 from stepline_sdk.worker.folders import TaskFolders, remove_tree
-from stepline_sdk.worker.templates import Template
+from stepline_sdk.worker.templates import COPIES, Template
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from stepline_sdk.wire import Connection, Frame
     from stepline_sdk.worker.memory import MemoryLimit
 
-_TRIES = 3
+# All that wait may have been ended, as the kernel does when memory is short.
+_TRIES = COPIES + 1
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 

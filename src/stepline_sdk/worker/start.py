@@ -64,6 +64,8 @@ def main(argv: list[str]) -> None:
     else:
         from stepline_sdk.worker.loop import Worker
 
+        if os.environ.get("LD_BIND_NOW") == "worker":  # the platform's word to the loader
+            del os.environ["LD_BIND_NOW"]
         connection = _connect(arguments)
         _close_others(connection.fileno())
         Worker(connection, root=arguments["root"]).serve()

@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 
 _NOTE = struct.Struct("=iiq")
 _FD = struct.Struct("=i")
-# One is made ready while the other has its task.
-_SPARE_FORKS = 2
+# Copies that are there at a time, of which one has a task: with fewer, a short task waits for
+# the next copy to be made ready; with more, nothing is quicker.
+COPIES = 4
+# One starts while the other has its task: an interpreter of its own takes long, and memory.
+_INTERPRETERS = 2
 # After so many runs the interpreter has adapted its code to what it does.
 _REHEARSALS = 10
 
@@ -107,7 +110,7 @@ class Template:
         for ours, theirs in ((self._out, out), (self._err, err)):
             os.close(theirs)
             os.set_blocking(ours, False)
-        for _ in range(_SPARE_FORKS if isolation == "fork" else 1):
+        for _ in range(COPIES if isolation == "fork" else 1):
             self.prepare()
 
     @property
@@ -247,26 +250,29 @@ def _serve(
         child.rehearse(_REHEARSALS)
     gc.freeze()
     starts = {"fork": _fork_copy, "process": _fork_interpreter, "reuse": _run_here}
-    _fill_seats(control, starts[isolation])
+    at_once = COPIES if isolation == "fork" else _INTERPRETERS
+    _fill_seats(control, starts[isolation], at_once=at_once)
 
 
-def _fill_seats(control: _Control, start: Start) -> None:
-    """Make the process of each seat, then wait for the one before to end."""
-    earlier = 0
+def _fill_seats(control: _Control, start: Start, *, at_once: int) -> None:
+    """Make the process of each seat; with ``at_once`` there, wait for the first to end."""
+    there: deque[int] = deque()
     while True:
         link = control.next_link()
         if link is None:
             return
         pid = start(control, link)
         link.close()
+        if not pid:
+            continue
+        there.append(pid)
         # Both notes at once: each wakes the worker.
-        notes = _NOTE.pack(pid, -1, 0) if pid else b""
-        if earlier:
-            _, status, usage = os.wait4(earlier, 0)
-            notes = _NOTE.pack(earlier, status, usage.ru_maxrss) + notes
-        if notes:
-            control.tell(notes)
-        earlier = pid
+        notes = _NOTE.pack(pid, -1, 0)
+        if len(there) == at_once:
+            first = there.popleft()
+            _, status, usage = os.wait4(first, 0)
+            notes = _NOTE.pack(first, status, usage.ru_maxrss) + notes
+        control.tell(notes)
 
 
 def _import(name: str) -> None:

@@ -26,6 +26,9 @@ _CGROUP_SECONDS = 1.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The same as in the worker's `remains`, which is too much to import for it.
 MARK_VARIABLE = "STEPLINE_TASK_MARK"
+# Symbols that are looked up before a fork need not be in each copy. Any text means this; the
+# worker takes away this one, so that tasks do not see it.
+_BIND_NOW = "worker"
 _START = os.path.join(os.path.dirname(wire.__file__), "worker", "start.py")
 
 
@@ -315,6 +318,7 @@ def _environment(
         "LANG": "C.UTF-8",
         "HOME": root,
         "TMPDIR": root,
+        "LD_BIND_NOW": _BIND_NOW,
         **task_env,
         MARK_VARIABLE: mark,
     }
