@@ -79,7 +79,7 @@ def test_project_files_hold_the_names_in_every_format():
     assert "tests/test_a_1.py" in texts
 
 
-@pytest.mark.parametrize("example", ["hello", "branch-on-failure"])
+@pytest.mark.parametrize("example", ["hello", "branch-on-failure", "push-to-kaggle"])
 def test_example_has_the_schemas_of_this_version(example):
     schemas = {p: t for p, t in project_files(HELLO).items() if p.startswith("schemas/")}
     found = files_below(EXAMPLES / example)
