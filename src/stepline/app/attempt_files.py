@@ -1,15 +1,14 @@
 """Files as one attempt sees them: what is visible to all, and what it staged itself.
 
-New versions, labels and metadata of an attempt are its own until `AttemptFiles.commit`,
-which makes all of it visible in one go, or nothing. A retried attempt so leaves no
-doubles.
+New versions, labels and metadata of an attempt are its own until its `changes` are made
+visible, all in one go or none. A retried attempt so leaves no doubles.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from typing import Any
 
+from stepline.errors import PlatformError
 from stepline.model.file import FileRecord, Label
 from stepline.ports.files import (
     Blob,
@@ -20,6 +19,10 @@ from stepline.ports.files import (
     LabelEdit,
     Precondition,
 )
+
+
+class BytesLost(PlatformError):
+    """The store could not take an attempt's bytes."""
 
 
 class AttemptFiles:
@@ -61,13 +64,16 @@ class AttemptFiles:
             return self._written[self._newest[key]]
         return self._edited(self._catalog.latest(key))
 
-    def newest(self) -> Iterator[FileRecord]:
-        """Yield the newest version of every file, the attempt's own ones last."""
-        for record in self._catalog.newest():
-            if record.pointer.key not in self._newest:
-                yield self._edited(record) or record
-        for file_id in self._newest.values():
-            yield self._written[file_id]
+    def search(self, payload: Any) -> dict[str, Any]:
+        """Search the newest version of every file, with what the attempt staged.
+
+        Raises:
+            UserError: The payload is malformed, or uses what is not supported.
+        """
+        edited = [self.get(file_id) for file_id in self._edits]
+        own = [self._written[file_id] for file_id in self._newest.values()]
+        newest = [one for one in edited if one and self._is_newest(one)]
+        return self._catalog.search(payload, overlay=[*newest, *own])
 
     def take(self, path: str) -> Blob:
         """Move a file into the attempt's staging area.
@@ -112,18 +118,31 @@ class AttemptFiles:
             for (name, value), number in zip(pairs, numbers, strict=True)
         )
 
-    def add_labels(self, file_id: str, pairs: list[tuple[str, str]]) -> FileRecord | None:
-        """Stage labels for a file; pairs that it has already are left out."""
+    def add_labels(
+        self, file_id: str, pairs: list[tuple[str, str]], *, silent: bool = False
+    ) -> FileRecord | None:
+        """Stage labels for a file; pairs that it has already are left out.
+
+        Args:
+            file_id: The file version.
+            pairs: Name and value of each.
+            silent: Whether that may start no pipeline.
+        """
         record = self.get(file_id)
         if record is None:
             return None
         present = {(label.name, label.value) for label in record.labels}
-        return self._edit(record, self.new_labels([p for p in pairs if p not in present]), ())
+        added = self.new_labels([pair for pair in pairs if pair not in present])
+        return self._edit(record, LabelEdit(file_id, added=added, silent=silent))
 
-    def remove_labels(self, file_id: str, numbers: tuple[int, ...]) -> FileRecord | None:
-        """Stage the removal of labels from a file."""
+    def remove_labels(
+        self, file_id: str, numbers: tuple[int, ...], *, silent: bool = False
+    ) -> FileRecord | None:
+        """Stage the removal of labels from a file, as `add_labels` does their addition."""
         record = self.get(file_id)
-        return None if record is None else self._edit(record, (), numbers)
+        if record is None:
+            return None
+        return self._edit(record, LabelEdit(file_id, removed=numbers, silent=silent))
 
     def changes(self) -> Changes:
         """Return all that a commit is to make visible."""
@@ -133,20 +152,32 @@ class AttemptFiles:
             preconditions=tuple(self._preconditions),
         )
 
+    def publish(self) -> None:
+        """Hand the bytes to the store, after which `changes` may be made visible.
+
+        Raises:
+            FileConflict: A precondition holds no longer; asked here too, so that a lost race
+                leaves no bytes in the store.
+            UploadError: Bytes are no longer those that were taken in.
+            BytesLost: There is no place for the bytes.
+        """
+        for precondition in self._preconditions:
+            if not precondition.holds(self._catalog.latest(precondition.key)):
+                raise FileConflict(precondition.key)
+        try:
+            self.bytes.publish()
+        except PlatformError as error:
+            raise BytesLost(error.what, hint=error.hint, retryable=error.retryable) from error
+
     def commit(self) -> None:
         """Make everything visible, in one go.
 
         Raises:
-            FileConflict: A precondition holds no longer; nothing became visible.
+            FileConflict, UploadError, BytesLost: Nothing became visible.
         """
-        changes = self.changes()
         try:
-            for precondition in changes.preconditions:
-                # Asked here too, so that a lost race leaves no bytes in the store.
-                if not precondition.holds(self._catalog.latest(precondition.key)):
-                    raise FileConflict(precondition.key)
-            self.bytes.publish()
-            self._catalog.commit(changes)
+            self.publish()
+            self._catalog.commit(self.changes())
         finally:
             self.discard()
 
@@ -158,19 +189,27 @@ class AttemptFiles:
         self._preconditions.clear()
         self.taken_bytes = 0
 
-    def _edit(
-        self, record: FileRecord, added: tuple[Label, ...], removed: tuple[int, ...]
-    ) -> FileRecord:
-        file_id = record.pointer.file_id
+    def _is_newest(self, record: FileRecord) -> bool:
+        newest = self.latest(record.pointer.key)
+        return newest is not None and newest.pointer == record.pointer
+
+    def _edit(self, record: FileRecord, edit: LabelEdit) -> FileRecord:
+        file_id = edit.file_id
         if file_id in self._written:
-            self._written[file_id] = LabelEdit(file_id, added, removed).apply(record)
+            self._written[file_id] = edit.apply(record)
             return self._written[file_id]
-        before = self._edits.get(file_id, LabelEdit(file_id))
-        kept = tuple(label for label in before.added if label.id not in removed)
-        self._edits[file_id] = replace(
-            before, added=kept + added, removed=before.removed + tuple(removed)
-        )
-        return LabelEdit(file_id, added, removed).apply(record)
+        before = self._edits.get(file_id)
+        if before is not None:
+            kept = tuple(label for label in before.added if label.id not in edit.removed)
+            self._edits[file_id] = LabelEdit(
+                file_id,
+                added=kept + edit.added,
+                removed=before.removed + edit.removed,
+                silent=before.silent and edit.silent,
+            )
+        else:
+            self._edits[file_id] = edit
+        return edit.apply(record)
 
     def _edited(self, record: FileRecord | None) -> FileRecord | None:
         edit = self._edits.get(record.pointer.file_id) if record else None

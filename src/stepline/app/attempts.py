@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from stepline.app.attempt_files import AttemptFiles
+from stepline.app.attempt_files import AttemptFiles, BytesLost
 from stepline.app.attempt_scope import AttemptScope
 from stepline.app.folders import remove_folder
 from stepline.app.masking import Masker, StreamMasker
 from stepline.app.task_context import TaskContextService
-from stepline.errors import PlatformError, SteplineError
+from stepline.errors import PlatformError, TaskError, UserError
 from stepline.frozen import frozen
 from stepline.model.task import Limits, OutcomeKind, TaskOutcome, TaskRequest
 from stepline.model.values import Json
 from stepline.ports.executor import Executor, LogLine, ScriptVersion
-from stepline.ports.files import FileCatalog, FileStore
+from stepline.ports.files import Changes, FileCatalog, FileStore
 from stepline.ports.schemas import SchemaSource
 from stepline.ports.secrets import SecretBackend
 
@@ -73,25 +73,42 @@ class Platform:
         catalog: All visible files.
         store: The files' bytes.
         schemas: IDS and other schemas, if there are any.
-        secrets: Secrets, if there are any.
-        masker: Knows the secrets' values, to keep them out of logs and records.
         now: Returns the time, ISO 8601 in UTC.
         new_id: Returns an identifier that nothing else has.
         scratch_root: Folder in which attempts get a scratch folder each.
+        bucket: Bucket of files that belong to no input file.
     """
 
     executor: Executor
     catalog: FileCatalog
     store: FileStore
     schemas: SchemaSource | None
-    secrets: SecretBackend | None
-    masker: Masker
     now: Callable[[], str]
     new_id: Callable[[], str]
     scratch_root: str
+    bucket: str = "local"
 
 
-LogSink = Callable[[LogLine], None]
+@frozen
+class Secrecy:
+    """The secrets of one workflow.
+
+    Attributes:
+        secrets: Where they are; None: there are none.
+        masker: Knows their values, to keep them out of logs and records.
+    """
+
+    secrets: SecretBackend | None
+    masker: Masker
+
+
+LogSink = Callable[[Sequence[LogLine]], None]
+
+Keep = Callable[[AttemptRecord, Changes], None]
+"""Makes an attempt's record and what it changed last, both or neither.
+
+Raises `FileConflict` where a precondition does not hold; nothing was kept then.
+"""
 
 # Calls whose parameters are kept beside a file, in clear.
 _KEPT = frozenset(
@@ -106,39 +123,46 @@ _KEPT = frozenset(
 )
 
 
-def run_attempt(plan: AttemptPlan, platform: Platform, *, log: LogSink) -> AttemptRecord:
+def run_attempt(
+    plan: AttemptPlan, platform: Platform, secrecy: Secrecy, *, log: LogSink, keep: Keep
+) -> AttemptRecord:
     """Run one attempt; what it wrote becomes visible only if it succeeded.
 
     Args:
         plan: What to attempt.
         platform: The adapters.
-        log: Takes each line of the task's output, masked.
+        secrecy: The workflow's secrets.
+        log: Takes the lines of the task's output, masked.
+        keep: Called once the attempt has ended and its bytes are in the store.
+
+    Returns:
+        The record that was kept.
 
     Raises:
         UserError: The task script's environment cannot be made.
-        PlatformError: This machine cannot make it.
+        PlatformError: This machine cannot make it, or nothing could be kept.
     """
     environment = platform.executor.prepare(plan.version)
     scratch = os.path.join(platform.scratch_root, f"{plan.task_id}-{plan.attempt}")
     remove_folder(scratch)  # a platform that was killed may have left it
     os.makedirs(scratch, mode=0o700)
     files = AttemptFiles(platform.catalog, platform.store)
-    scope = _scope(plan, platform, files=files, scratch=scratch)
-    services = _Services(TaskContextService(scope), platform.masker, log)
+    scope = _scope(plan, platform, secrecy, files=files, scratch=scratch)
+    services = _Services(TaskContextService(scope), secrecy.masker, log)
     try:
         outcome = _run(plan, platform, services=services, scratch=scratch)
         services.end()
-        outcome, written = _settle(outcome, files)
+        record = AttemptRecord(
+            outcome=_masked(outcome, secrecy.masker),
+            reads=secrecy.masker.value(scope.reads.entries),
+            written=[],
+            environment=environment,
+            started_at=services.started_at,
+        )
+        return _kept(record, files, keep=keep)
     finally:
         files.discard()
         remove_folder(scratch)
-    return AttemptRecord(
-        outcome=_masked(outcome, platform.masker),
-        reads=platform.masker.value(scope.reads.entries),
-        written=written,
-        environment=environment,
-        started_at=services.started_at,
-    )
 
 
 def _run(
@@ -154,7 +178,12 @@ def _run(
 
 
 def _scope(
-    plan: AttemptPlan, platform: Platform, *, files: AttemptFiles, scratch: str
+    plan: AttemptPlan,
+    platform: Platform,
+    secrecy: Secrecy,
+    *,
+    files: AttemptFiles,
+    scratch: str,
 ) -> AttemptScope:
     function = plan.version.script.find(plan.function)
     return AttemptScope(
@@ -165,8 +194,8 @@ def _scope(
         new_id=platform.new_id,
         allowed_ids=function.allowed_ids if function else None,
         schemas=platform.schemas,
-        secrets=platform.secrets,
-        bucket="local",
+        secrets=secrecy.secrets,
+        bucket=platform.bucket,
         output_bytes=plan.limits.output_bytes,
     )
 
@@ -182,18 +211,26 @@ def _request(plan: AttemptPlan) -> TaskRequest:
     )
 
 
-def _settle(outcome: TaskOutcome, files: AttemptFiles) -> tuple[TaskOutcome, list[str]]:
-    """Make the files of a success visible; where that cannot be, it is none."""
-    if not outcome.succeeded:
-        return outcome, []
-    written = [record.pointer.file_id for record in files.changes().files]
-    try:
-        files.commit()
-    except PlatformError as error:
-        return replace(outcome, kind=OutcomeKind.LOST, value=None, message=str(error)), []
-    except SteplineError as error:
-        return replace(outcome, kind=OutcomeKind.RAISED, value=None, message=error.what), []
-    return outcome, written
+def _kept(record: AttemptRecord, files: AttemptFiles, *, keep: Keep) -> AttemptRecord:
+    """Have a record kept, with the files of a success; where those cannot be, it is none."""
+    if record.outcome.succeeded:
+        try:
+            files.publish()
+            changes = files.changes()
+            written = [each.pointer.file_id for each in changes.files]
+            success = replace(record, written=written)
+            keep(success, changes)
+            return success
+        except (TaskError, UserError) as error:
+            record = _failed(record, OutcomeKind.RAISED, error.what)
+        except BytesLost as error:
+            record = _failed(record, OutcomeKind.LOST, str(error))
+    keep(record, Changes())
+    return record
+
+
+def _failed(record: AttemptRecord, kind: OutcomeKind, message: str) -> AttemptRecord:
+    return replace(record, outcome=replace(record.outcome, kind=kind, value=None, message=message))
 
 
 def _masked(outcome: TaskOutcome, masker: Masker) -> TaskOutcome:
@@ -229,15 +266,17 @@ class _Services:
         self.started_at = at
 
     def log(self, lines: Sequence[LogLine]) -> None:
-        for line in lines:
-            stream = self._streams.get(line.stream)
-            if stream is None:
-                stream = self._streams[line.stream] = StreamMasker(self.masker)
-            text = stream.end(line.text) if line.ended else stream.feed(line.text)
-            self.sink(line._replace(text=text))
+        self.sink([line._replace(text=self._masked(line)) for line in lines])
 
     def end(self) -> None:
         """Pass on what a stream that ended within a line still holds."""
-        for name, stream in self._streams.items():
-            if rest := stream.end():
-                self.sink(LogLine(at=self.started_at or 0.0, stream=name, text=rest))
+        rests = [(name, stream.end()) for name, stream in self._streams.items()]
+        at = self.started_at or 0.0
+        if lines := [LogLine(at=at, stream=name, text=rest) for name, rest in rests if rest]:
+            self.sink(lines)
+
+    def _masked(self, line: LogLine) -> str:
+        stream = self._streams.get(line.stream)
+        if stream is None:
+            stream = self._streams[line.stream] = StreamMasker(self.masker)
+        return stream.end(line.text) if line.ended else stream.feed(line.text)

@@ -83,7 +83,7 @@ def _place(digest: str, cache_dir: Path) -> Path:
 def _has_nothing_else(kept: Path) -> bool:
     """Tell whether all files of a copy are among those that its digest covers."""
     present = sum(len(names) for _, _, names in os.walk(kept))
-    return present == sum(1 for _ in _files(kept))
+    return present == sum(1 for _ in source_files(kept))
 
 
 def _discard(kept: Path) -> None:
@@ -101,15 +101,21 @@ def _discard(kept: Path) -> None:
 
 def _digest(folder: Path) -> str:
     whole = hashlib.sha256()
-    for relative, path in _files(folder):
+    for relative, path in source_files(folder):
         content = Path(path).read_bytes()
         whole.update(f"{relative}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
         whole.update(content)
     return f"sha256:{whole.hexdigest()}"
 
 
-def _files(folder: Path) -> Iterator[tuple[str, str]]:
-    """Give (path within the folder, path) of all files, sorted by the former."""
+def source_files(folder: Path) -> Iterator[tuple[str, str]]:
+    """Give (path within the folder, path) of all files that are kept, sorted by the former.
+
+    Raises:
+        ConfigError: The folder holds what is no plain file, or a link that leads to none
+            within the folder.
+        OSError: The folder cannot be read.
+    """
     root = os.path.realpath(folder)
     found = []
     for base, folders, names in os.walk(root):
@@ -150,7 +156,7 @@ def _copy(folder: Path, cache_dir: Path) -> tuple[str, Path]:
     code.mkdir(parents=True, exist_ok=True)
     partial = code / f".partial-{os.getpid()}-{os.urandom(4).hex()}"
     try:
-        for relative, path in _files(folder):
+        for relative, path in source_files(folder):
             target = partial / relative
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)

@@ -40,7 +40,8 @@ def add_labels(scope: AttemptScope, params: Mapping[str, Any]) -> Json:
     """Add labels to a file version."""
     record = scope.file(params.get("file"))
     pairs = checked_labels(params.get("labels"))
-    return _plain_labels(scope.files.add_labels(record.pointer.file_id, pairs))
+    silent = params.get("noPropagate") is True
+    return _plain_labels(scope.files.add_labels(record.pointer.file_id, pairs, silent=silent))
 
 
 def get_labels(scope: AttemptScope, params: Mapping[str, Any]) -> Json:
@@ -55,7 +56,10 @@ def delete_labels(scope: AttemptScope, params: Mapping[str, Any]) -> Json:
     record, numbers = scope.file(params.get("file")), params.get("labelIds")
     if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
         raise CallRefused("TypeError", f"label ids are integers, not {numbers!r}")
-    return _plain_labels(scope.files.remove_labels(record.pointer.file_id, tuple(numbers)))
+    silent = params.get("noPropagate") is True
+    return _plain_labels(
+        scope.files.remove_labels(record.pointer.file_id, tuple(numbers), silent=silent)
+    )
 
 
 def _new_version(

@@ -28,12 +28,10 @@ def resolve_secret(scope: AttemptScope, params: Mapping[str, Any]) -> Json:
 
 def search_eql(scope: AttemptScope, params: Mapping[str, Any]) -> Json:
     """Search the newest versions of all files that the attempt sees."""
-    from stepline.engine.search import document, search
-
     payload, query = params.get("payload"), params.get("query") or {}
     if isinstance(payload, dict):
         payload = {**_paging(query), **payload}
-    answer = search(payload, [document(record) for record in scope.files.newest()])
+    answer = scope.files.search(payload)
     found: list[Json] = [hit["_id"] for hit in answer["hits"]["hits"]]
     scope.reads.add("search", payload=payload, fileIds=found)
     return answer

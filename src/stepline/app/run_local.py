@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stepline.app.attempts import Platform
+from stepline.app.attempts import Platform, Secrecy
 from stepline.app.config_values import read_values
 from stepline.app.file_views import input_file_value
 from stepline.app.masking import Masker
@@ -182,6 +182,7 @@ class _Session:
             self._prepare(executor)
             runner = WorkflowRunner(
                 platform=self._platform(executor),
+                secrecy=Secrecy(self.secrets, self._masker),
                 versions=request.versions,
                 reporter=reporter,
                 clock=ports.clock,
@@ -226,8 +227,6 @@ class _Session:
             catalog=ports.lake.catalog,
             store=ports.lake.store,
             schemas=ports.schemas,
-            secrets=self.secrets,
-            masker=self._masker,
             now=ports.now,
             new_id=ports.new_id,
             scratch_root=ports.scratch_root,

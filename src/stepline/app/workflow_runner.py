@@ -6,13 +6,13 @@ dispatches the same commands to a queue instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
-from stepline import __version__
-from stepline.app.attempts import AttemptPlan, AttemptRecord, Platform, run_attempt
-from stepline.engine import advance, effective_config
+from stepline.app.attempt_plans import Place, attempt_plan
+from stepline.app.attempts import AttemptRecord, Platform, Secrecy, run_attempt
+from stepline.engine import advance
 from stepline.engine.events import (
     AttemptFinished,
     Command,
@@ -24,15 +24,8 @@ from stepline.engine.events import (
 )
 from stepline.frozen import frozen
 from stepline.model.protocol import TaskReference
-from stepline.model.task import Limits
-from stepline.model.values import Json
 from stepline.model.workflow import Workflow
 from stepline.ports.executor import LogLine, ScriptVersion
-
-ORG = "local"
-# What the operating system's timers can hold, with room to spare.
-LONGEST_TIMEOUT_S = 2e6
-PIPELINE_NAME = "stepline run"
 
 
 class Attempt(NamedTuple):
@@ -78,6 +71,7 @@ class WorkflowRunner:
 
     Attributes:
         platform: The adapters.
+        secrecy: The workflow's secrets.
         versions: The task script of each task that a protocol names.
         reporter: Told of all progress.
         clock: Returns seconds since the epoch.
@@ -86,6 +80,7 @@ class WorkflowRunner:
     """
 
     platform: Platform
+    secrecy: Secrecy
     versions: Mapping[TaskReference, ScriptVersion]
     reporter: Reporter
     clock: Callable[[], float]
@@ -122,65 +117,22 @@ class WorkflowRunner:
         attempt = Attempt(command.step, command.attempt)
         self.reporter.attempt_started(attempt)
         record = run_attempt(
-            self._plan(workflow, command),
+            attempt_plan(
+                workflow,
+                command,
+                version=self.versions[workflow.protocol.steps[command.step].task],
+                place=Place(),
+                now=self.platform.now(),
+            ),
             self.platform,
-            log=lambda line: self.reporter.log(attempt, line),
+            self.secrecy,
+            log=lambda lines: self._log(attempt, lines),
+            keep=lambda _, changes: self.platform.catalog.commit(changes),
         )
         self.attempts.append(StepAttempt(command.step, command.attempt, record))
         self.reporter.attempt_finished(attempt, record)
         return AttemptFinished(command.step, command.attempt, record.outcome, at=self.clock())
 
-    def _plan(self, workflow: Workflow, command: StartTask) -> AttemptPlan:
-        task = workflow.protocol.steps[command.step].task
-        version = self.versions[task]
-        task_id = f"{workflow.id}-{command.step}"
-        return AttemptPlan(
-            version=version,
-            function=task.function,
-            task_id=task_id,
-            attempt=command.attempt,
-            input=command.input,
-            context=task_context(
-                workflow,
-                task_id=task_id,
-                task_slug=task.function,
-                task_script=version.name,
-                now=self.platform.now(),
-            ),
-            limits=replace(
-                Limits(),
-                memory_mb=command.memory_mb,
-                timeout_s=min(command.timeout_s, LONGEST_TIMEOUT_S),
-            ),
-        )
-
-
-def task_context(
-    workflow: Workflow, *, task_id: str, task_slug: str, task_script: str, now: str
-) -> dict[str, Any]:
-    """Return the context values of a task, keys as task scripts' contexts have them."""
-    protocol = workflow.protocol
-    config: dict[str, Json] = dict(effective_config(workflow))
-    config["pipelineName"] = PIPELINE_NAME
-    input_file: Mapping[str, Json] = workflow.input_file or {}
-    return {
-        "orgSlug": ORG,
-        "pipelineId": workflow.pipeline_id,
-        "workflowId": workflow.id,
-        "taskId": task_id,
-        "taskSlug": task_slug,
-        "taskScript": task_script,
-        "masterScriptNamespace": protocol.namespace,
-        "masterScriptSlug": protocol.slug,
-        "masterScriptVersion": protocol.version,
-        "protocolSlug": protocol.slug,
-        "protocolVersion": protocol.version,
-        "pipelineConfig": config,
-        "inputFile": dict(input_file),
-        "createdAt": workflow.started_at,
-        "taskCreatedAt": now,
-        "platformUrl": "http://localhost",
-        "platformApiUrl": "http://localhost/api",
-        "platformVersion": f"v{__version__}",
-        "includePrereleases": False,
-    }
+    def _log(self, attempt: Attempt, lines: Sequence[LogLine]) -> None:
+        for line in lines:
+            self.reporter.log(attempt, line)

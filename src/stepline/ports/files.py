@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 from io import BufferedReader
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from stepline.errors import TaskError, UploadError
 from stepline.frozen import frozen
@@ -91,11 +91,18 @@ class LabelEdit:
 
     A pair of name and value that is there already is not added again; an edit of a file
     that is gone changes nothing.
+
+    Attributes:
+        file_id: The version.
+        added: Labels to add.
+        removed: Ids of labels to remove.
+        silent: Whether this is no event that may start pipelines.
     """
 
     file_id: str
     added: tuple[Label, ...] = ()
     removed: tuple[int, ...] = ()
+    silent: bool = False
 
     def apply(self, record: FileRecord) -> FileRecord:
         """Return the record of the file with its labels changed."""
@@ -202,6 +209,18 @@ class FileCatalog(Protocol):
 
     def newest(self) -> Iterable[FileRecord]:
         """Return the newest version of every file, in the order of their commits."""
+
+    def search(self, payload: Any, *, overlay: Sequence[FileRecord] = ()) -> dict[str, Any]:
+        """Return what a search finds among the newest versions of all files.
+
+        Args:
+            payload: Elasticsearch request body, as `engine.search.search` takes it.
+            overlay: Versions that take the place of those with the same key; in the order of
+                hits they come last.
+
+        Raises:
+            UserError: The body is malformed, or uses what is not supported.
+        """
 
     def new_label_ids(self, count: int) -> Sequence[int]:
         """Return numbers that no label has or had."""

@@ -165,6 +165,8 @@ class InProcessExecutor:
             return self._exited(request_to_exit)
         except Exception as error:  # noqa: BLE001  (a module may raise anything)
             return self._failed("import-failed", error)
+        if request.import_only:
+            return _returned({})
         context = _context(function, request, services, scratch)
         services.started(time.time())
         try:

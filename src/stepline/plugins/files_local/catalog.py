@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from stepline.model.file import FileRecord
 from stepline.ports.files import Changes, FileConflict
@@ -44,6 +45,14 @@ class MemoryCatalog:
         with self._lock:
             records = [self._by_id[file_id] for file_id in self._newest.values()]
         yield from records
+
+    def search(self, payload: Any, *, overlay: Sequence[FileRecord] = ()) -> dict[str, Any]:
+        """Return what a search finds among the newest versions of all files."""
+        from stepline.engine.search import document, search
+
+        replaced = {record.pointer.key for record in overlay}
+        kept = [record for record in self.newest() if record.pointer.key not in replaced]
+        return search(payload, [document(record) for record in (*kept, *overlay)])
 
     def new_label_ids(self, count: int) -> Sequence[int]:
         """Return numbers that no label has or had."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from stepline.app.attempts import AttemptPlan, AttemptRecord, Platform, run_attempt
+from stepline.app.attempts import AttemptPlan, AttemptRecord, Platform, Secrecy, run_attempt
 from stepline.errors import TaskError
 from stepline.model.task import Limits
 from stepline.model.values import Json
@@ -102,13 +102,17 @@ class RunFunction:
             catalog=session.files.catalog,
             store=session.files.store,
             schemas=session.schemas,
-            secrets=session.secrets,
-            masker=session.masker,
             now=session.clock.now,
             new_id=session.ids.new,
             scratch_root=str(session.folder / "scratch"),
         )
-        return run_attempt(plan, platform, log=lambda line: printer.take(0, line))
+        return run_attempt(
+            plan,
+            platform,
+            Secrecy(session.secrets, session.masker),
+            log=lambda lines: printer.take_all(0, lines),
+            keep=lambda _, changes: platform.catalog.commit(changes),
+        )
 
 
 class ScriptModule:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from stepline.app.attempt_files import AttemptFiles
+from stepline.app.attempt_plans import Place, task_context
 from stepline.app.attempt_scope import AttemptScope
 from stepline.app.masking import Masker
 from stepline.app.task_context import TaskContextService
-from stepline.app.workflow_runner import task_context
 from stepline.engine import create_workflow
 from stepline.errors import UserError
 from stepline.model.protocol import Protocol
@@ -100,6 +100,7 @@ class Session:
         )
         values = task_context(
             workflow,
+            Place(),
             task_id=self.ids.new(),
             task_slug=task_slug,
             task_script=task_script,
@@ -162,6 +163,11 @@ class Printer:
         self._streams: dict[str, TextIO] = {"out": sys.stdout, "err": sys.stderr}
         self._unfinished: dict[str, str] = {}
         self.lines: dict[int, list[str]] = {}
+
+    def take_all(self, step: int, lines: Iterable[LogLine]) -> None:
+        """Print several lines."""
+        for line in lines:
+            self.take(step, line)
 
     def take(self, step: int, line: LogLine) -> None:
         """Print a line, or a part of one that is not at its end yet."""
