@@ -79,6 +79,8 @@ class TaskRequest:
         input: JSON for the function's first argument.
         context: The task's context values, keys as task scripts' context has them.
         limits: Bounds of this attempt.
+        import_only: Import the function as for a task, and do not call it; the outcome is
+            that of a function which returns None.
     """
 
     task_id: str
@@ -87,6 +89,7 @@ class TaskRequest:
     input: Json
     context: Mapping[str, Json] = field(default_factory=dict)
     limits: Limits = Limits()
+    import_only: bool = False
 
 
 class OutcomeKind(str, Enum):

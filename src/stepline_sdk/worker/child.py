@@ -160,6 +160,8 @@ def _result(task: Frame, connection: wire.Connection) -> Frame:
         raise
     except BaseException as error:
         return failures.failure("import-failed", error)
+    if task.get("import_only"):
+        return _returned({}, task["scratch"])
     try:
         data = wire.unspill(task["data"], task["scratch"])
         context = _context(task, data["context"], connection)

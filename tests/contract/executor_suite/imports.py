@@ -1,10 +1,11 @@
 """What happens when a task script cannot be loaded."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
-from stepline.model.task import OutcomeKind
+from stepline.model.task import Limits, OutcomeKind
 from tests.support.executors import OUTCOMES, Bench, Services
 
 
@@ -94,3 +95,34 @@ def test_executor_import_that_meddles_does_not_stop_tasks(bench, tmp_path):
 
 def test_executor_module_imported_late_is_found_by_every_task(bench):
     assert [bench.run("import_late").value for _ in range(2)] == ["late", "late"]
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [
+        ("import_prints.f", OutcomeKind.RETURNED),
+        ("import_missing.f", OutcomeKind.IMPORT_FAILED),
+        ("main.no_such_function", OutcomeKind.IMPORT_FAILED),
+        ("import_exits.f", OutcomeKind.EXITED),
+        ("import_crashes.f", OutcomeKind.KILLED),
+        ("import_spins.f", OutcomeKind.TIMED_OUT),
+    ],
+)
+def test_executor_import_only_ends_as_the_import_does(bench, tmp_path, function, kind):
+    request = bench.request(function, limits=Limits(timeout_s=2.0))
+    request = replace(request, import_only=True)
+    outcome = bench.executor.run(
+        bench.version(function), request, services=Services(), scratch=str(tmp_path)
+    )
+    assert outcome.kind is kind
+
+
+def test_executor_import_only_does_not_call_the_function(bench, tmp_path):
+    services = Services()
+    request = replace(bench.request("import_prints.f"), import_only=True)
+    version = bench.version("import_prints.f")
+    outcome = bench.executor.run(version, request, services=services, scratch=str(tmp_path))
+    assert outcome.succeeded
+    assert outcome.value == {}
+    assert services.started_at is None
+    assert "called" not in services.texts()

@@ -28,6 +28,7 @@ def task_frame(request: TaskRequest, function: Function, *, scratch: str) -> dic
             "log_bytes": request.limits.log_bytes,
         },
         "scratch": scratch,
+        "import_only": request.import_only,
     }
 
 
