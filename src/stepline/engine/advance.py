@@ -28,6 +28,7 @@ from stepline.engine.events import (
     ScheduleRetry,
     StartTask,
     StopTask,
+    WorkflowRefused,
     WorkflowStarted,
 )
 from stepline.engine.retry import next_memory_mb, retry_delay
@@ -64,6 +65,8 @@ def advance(workflow: Workflow, event: Event) -> Transition:
             return _start_attempt(workflow, event.step)
         case CancelRequested():
             return _cancel(workflow, event.reason)
+        case WorkflowRefused():
+            return _refuse(workflow, event.error)
         case RetryRequested() if workflow.status in _RETRYABLE:
             return _retry(workflow)
     return workflow, ()
@@ -213,6 +216,14 @@ def _cancel(workflow: Workflow, reason: str) -> Transition:
         steps.append(_cancelled(state, text))
     workflow = replace(workflow, steps=tuple(steps))
     workflow, finish = _end(workflow, WorkflowStatus.CANCELLED, error=text)
+    return workflow, (*stops, *finish)
+
+
+def _refuse(workflow: Workflow, error: Json) -> Transition:
+    """End at once as failed; of a step that runs, the attempt is not waited for."""
+    text = error if isinstance(error, str) else ""
+    workflow, (*stops, _) = _cancel(workflow, text)
+    workflow, finish = _end(workflow, WorkflowStatus.FAILED, error=error)
     return workflow, (*stops, *finish)
 
 

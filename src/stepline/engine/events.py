@@ -56,7 +56,25 @@ class RetryRequested:
     """
 
 
-Event: TypeAlias = WorkflowStarted | AttemptFinished | RetryDue | CancelRequested | RetryRequested
+@frozen
+class WorkflowRefused:
+    """Something that no step is to blame for makes going on impossible.
+
+    Attributes:
+        error: What it is, such as a secret that is missing.
+    """
+
+    error: Json
+
+
+Event: TypeAlias = (
+    WorkflowStarted
+    | AttemptFinished
+    | RetryDue
+    | CancelRequested
+    | RetryRequested
+    | WorkflowRefused
+)
 
 
 @frozen

@@ -1,0 +1,1 @@
+"""The service: files that arrive start pipelines, whose workflows run to their end."""
