@@ -16,7 +16,7 @@ from stepline.ports import hookspecs
 from stepline.ports.executor import Executor, ExecutorOptions
 from stepline.ports.lake import LocalLake
 from stepline.ports.schemas import SchemaSource
-from stepline.ports.secrets import SecretBackend
+from stepline.ports.secrets import SecretBackend, SecretStore
 
 T = TypeVar("T")
 
@@ -131,6 +131,14 @@ class Plugins:
             name=name, environ=self._environ
         )
         return self._provided(backend, f"secrets.{name}", "stepline_secret_backend")
+
+    def secret_store(self, name: str, folder: Path) -> SecretStore:
+        """Return the secret store of this name, with a folder for what it keeps here."""
+        self.load(f"secrets.{name}")
+        store: SecretStore | None = self.manager.hook.stepline_secret_store(
+            name=name, folder=folder, environ=self._environ
+        )
+        return self._provided(store, f"secrets.{name}", "stepline_secret_store")
 
     def workflow_finished(self, record: Mapping[str, Any]) -> list[str]:
         """Tell all observers; return what went wrong in them."""

@@ -123,6 +123,10 @@ class SettingsError(UserError):
     """A setting, environment variable or command-line value is not usable."""
 
 
+class SecretNotFound(SettingsError):
+    """There is no secret of this name."""
+
+
 class ConfigError(UserError):
     """A config.json, manifest.json or configuration value is not usable."""
 

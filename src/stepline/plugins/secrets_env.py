@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stepline.errors import SettingsError
+from stepline.errors import SecretNotFound
 from stepline.ports.hookspecs import hookimpl
 from stepline.ports.secrets import SecretBackend, SecretValue
 
@@ -18,7 +18,7 @@ class EnvironmentSecrets:
     def read(self, name: str) -> SecretValue:
         """Return the value of the variable ``name``."""
         if name not in self._environ:
-            raise SettingsError(
+            raise SecretNotFound(
                 f"the environment variable {name}, which is to hold a secret, is not set",
                 hint=f"export {name} in the shell that starts Stepline",
             )

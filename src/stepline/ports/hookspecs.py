@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stepline.ports.executor import Executor, ExecutorOptions
     from stepline.ports.lake import LocalLake
     from stepline.ports.schemas import SchemaSource
-    from stepline.ports.secrets import SecretBackend
+    from stepline.ports.secrets import SecretBackend, SecretStore
 
 GROUP = "stepline"
 
@@ -49,6 +49,19 @@ def stepline_secret_backend(name: str, environ: Mapping[str, str]) -> SecretBack
 
     Args:
         name: The backend's name, such as ``env``.
+        environ: Environment variables of the platform.
+    """
+
+
+@hookspec(firstresult=True)
+def stepline_secret_store(
+    name: str, folder: Path, environ: Mapping[str, str]
+) -> SecretStore | None:
+    """Provide the place where the service keeps secrets.
+
+    Args:
+        name: The store's name, such as ``encrypted``.
+        folder: Folder for what the store keeps on this machine; it need not exist.
         environ: Environment variables of the platform.
     """
 

@@ -6,7 +6,7 @@ import pytest
 
 from stepline.bootstrap import Plugins
 from stepline.errors import SettingsError
-from stepline.plugins import executor_process, files_local, secrets_env
+from stepline.plugins import executor_process, files_local, secrets_encrypted, secrets_env
 from stepline.ports.executor import ExecutorOptions
 from stepline.ports.hookspecs import hookimpl
 
@@ -29,6 +29,14 @@ def test_stepline_executor_gives_the_executor_of_its_name(plugins, tmp_path):
 def test_stepline_secret_backend_gives_the_backend_of_its_name(plugins):
     assert plugins.secret_backend("env").read("MY_KEY").value == "secret-value"
     assert secrets_env.stepline_secret_backend("other", environ={}) is None
+
+
+def test_stepline_secret_store_gives_the_store_of_its_name(plugins, tmp_path):
+    store = plugins.secret_store("encrypted", tmp_path / "secrets")
+    assert store.put("my-key", "secret-value") == 1
+    assert plugins.secret_store("encrypted", tmp_path / "secrets").read("my-key").version == "1"
+    other = {"folder": tmp_path, "environ": {}}
+    assert secrets_encrypted.stepline_secret_store("other", **other) is None
 
 
 def test_stepline_local_lake_gives_files_over_the_folder(plugins, tmp_path):
