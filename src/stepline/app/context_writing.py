@@ -11,7 +11,6 @@ from typing import Any
 from stepline.app.attempt_scope import AttemptScope
 from stepline.app.call_errors import CallRefused, refuse_if
 from stepline.app.context_schemas import clean_data, ids_to_write, parsed_ids
-from stepline.app.file_views import history
 from stepline.errors import UploadError
 from stepline.frozen import frozen
 from stepline.model import file_rules
@@ -164,7 +163,7 @@ def provenance(scope: AttemptScope, origin: FileRecord | None) -> dict[str, Json
         origin: The file whose pipeline history goes on in the new one.
     """
     config, pipeline = scope.values.get("pipelineConfig"), scope.value("pipelineId")
-    pipelines = history(origin) if origin else []
+    pipelines = list(origin.history) if origin else []
     if pipeline and pipeline not in pipelines:
         pipelines.append(pipeline)
     protocol = [scope.value(f"masterScript{part}") for part in ("Namespace", "Slug", "Version")]

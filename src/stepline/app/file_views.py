@@ -20,7 +20,7 @@ def input_file_value(record: FileRecord) -> dict[str, Json]:
         "sourceName": record.source.get("name", ""),
         "sourceType": record.source.get("type", ""),
         "source": source,
-        "pipelineHistory": ",".join(history(record)),
+        "pipelineHistory": ",".join(record.history),
     }
     return {
         **record.pointer.to_plain(),
@@ -91,15 +91,9 @@ def object_metadata(record: FileRecord) -> dict[str, str]:
         "ts_task_slug": _text(origin, "taskSlug"),
         "ts_master_script": _text(origin, "masterScript"),
         "ts_task_script": _text(origin, "taskScript"),
-        "ts_pipeline_history": ",".join(history(record)),
+        "ts_pipeline_history": ",".join(record.history),
     }
     return {**written, **_ids_metadata(record), **_update_metadata(origin)}
-
-
-def history(record: FileRecord) -> list[str]:
-    """Return the ids of the pipelines that led to a file, oldest first."""
-    pipelines = record.provenance.get("pipelineHistory")
-    return [str(one) for one in pipelines] if isinstance(pipelines, list) else []
 
 
 def _ids_metadata(record: FileRecord) -> dict[str, str]:

@@ -7,7 +7,7 @@ Source:
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from stepline.frozen import frozen
 from stepline.model.file import FileCategory, FileRecord
@@ -47,6 +47,18 @@ class Verdict:
     reason: str
 
 
+class Decided(NamedTuple):
+    """What an event does to a pipeline.
+
+    Attributes:
+        kind: The decision.
+        reason: The clause that decided, or what stands against a workflow.
+    """
+
+    kind: Decision
+    reason: str
+
+
 def facts_of(record: FileRecord) -> dict[str, tuple[str, ...]]:
     """Return what conditions can ask about a file version."""
     source, producer = record.source, record.provenance.get("pipelineId")
@@ -63,6 +75,7 @@ def facts_of(record: FileRecord) -> dict[str, tuple[str, ...]]:
         "idsVersion": ids_version,
         "pipelineId": producer if isinstance(producer, str) else "",
     }
+    facts: dict[str, tuple[str, ...]]
     facts = {key: (value,) if value else () for key, value in plain.items()}
     facts["tags"] = record.tags
     for key, value in record.metadata.items():
@@ -101,7 +114,7 @@ def decide(
     already: str = "",
     caused_by: Collection[str] = (),
     facts: Facts | None = None,
-) -> tuple[Decision, str] | None:
+) -> Decided | None:
     """Decide what an event does to a pipeline, and say why.
 
     Args:
@@ -121,14 +134,14 @@ def decide(
     if verdict is None:
         return None
     if not verdict.matched:
-        return Decision.NOT_MATCHED, verdict.reason
+        return Decided(Decision.NOT_MATCHED, verdict.reason)
     if event is not EventKind.REQUEST and (loop := _loop(pipeline, record, caused_by)):
-        return Decision.LOOP, loop
+        return Decided(Decision.LOOP, loop)
     if already:
-        return Decision.DUPLICATE, f"this event made workflow {already} before"
+        return Decided(Decision.DUPLICATE, f"this event made workflow {already} before")
     if pipeline.status is PipelineStatus.PAUSED:
-        return Decision.PAUSED, f"the pipeline is paused; {verdict.reason}"
-    return Decision.FIRED, verdict.reason
+        return Decided(Decision.PAUSED, f"the pipeline is paused; {verdict.reason}")
+    return Decided(Decision.FIRED, verdict.reason)
 
 
 def _verdict(
@@ -187,26 +200,21 @@ def _joined(operator: Operator, parts: Iterable[Verdict], *, count: int) -> Verd
 def _clause(clause: Clause, facts: Facts) -> Verdict:
     found = facts.get(clause.key, ())
     opposite = NEGATIONS.get(clause.operator)
-    holds = _holds(opposite or clause.operator, values_of(clause), found=_folded(clause, found))
+    holds = _holds(clause, opposite or clause.operator, found=found)
     text = _shortened(clause_text(clause), 2 * _SHOWN_VALUE)
     if holds is (opposite is None):
         return Verdict(True, text)
     return Verdict(False, f"{text}: {_what_it_has(clause, found)}")
 
 
-def _holds(operator: str, wanted: tuple[str, ...], *, found: tuple[str, ...]) -> bool:
+def _holds(clause: Clause, operator: str, *, found: tuple[str, ...]) -> bool:
     if operator == "exists":
         return bool(found)
-    test = _TESTS[operator]
+    test, wanted = _TESTS[operator], values_of(clause)
+    if clause.key == "category":
+        found = tuple(map(str.upper, found))
+        wanted = tuple(f"(?i){one}" if operator == "matches" else one.upper() for one in wanted)
     return any(test(value, one) for value in found for one in wanted)
-
-
-def _folded(clause: Clause, found: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a category as the clause writes it, if they differ in case only."""
-    if clause.key != "category":
-        return found
-    written = {one.upper(): one for one in values_of(clause)}
-    return tuple(written.get(one.upper(), one) for one in found)
 
 
 def _what_it_has(clause: Clause, found: tuple[str, ...]) -> str:

@@ -108,6 +108,12 @@ class FileRecord:
         """Last part of the file's key."""
         return posixpath.basename(self.pointer.key)
 
+    @property
+    def history(self) -> tuple[str, ...]:
+        """Ids of the pipelines that led to the file, oldest first."""
+        pipelines = self.provenance.get("pipelineHistory")
+        return tuple(map(str, pipelines)) if isinstance(pipelines, list) else ()
+
     def with_labels(self, labels: tuple[Label, ...]) -> FileRecord:
         """Return the same version with other labels."""
         return replace(self, labels=labels)
