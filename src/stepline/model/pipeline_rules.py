@@ -121,7 +121,7 @@ def cron_problem(cron: str) -> str:
 
     from cronsim import CronSim, CronSimError
 
-    if len(cron.split()) != 5:
+    if len(cron) > NAME_CHARACTERS or len(cron.split()) != 5:
         return "a schedule has five fields: minute, hour, day of month, month, day of week"
     try:
         next(CronSim(cron, datetime(2024, 1, 1, tzinfo=UTC)))
