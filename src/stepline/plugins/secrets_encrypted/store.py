@@ -112,8 +112,8 @@ class EncryptedSecrets:
                 environment must be given, and put there before the next start.
 
         Raises:
-            SettingsError: The key is none or is not another one, or the one in use is
-                missing or wrong.
+            SettingsError: The key is none or, in the environment, not another one; or the
+                one in use is missing or wrong.
             PlatformError: The secrets are damaged or cannot be stored.
         """
         if key is None and self._given_key is not None:
@@ -121,7 +121,7 @@ class EncryptedSecrets:
                 f"the key is from {VARIABLE}, where a new one cannot be put from here",
                 hint="give the new key, then set the variable to it",
             )
-        fresh = key or new_key()
+        fresh = new_key() if key is None else key
         if len(fresh) != KEY_BYTES:
             raise SettingsError(
                 f"a key has {KEY_BYTES} bytes, not {len(fresh)}",
@@ -132,7 +132,7 @@ class EncryptedSecrets:
 
     def _change_key(self, fresh: bytes) -> None:
         entries, old = self._open()
-        if fresh == (old or self._given_key):
+        if fresh == self._given_key:
             raise SettingsError("the new key is the one in use", hint="give another key")
         renewed = {
             name: self._renewed(name, entry, old=old, fresh=fresh)
