@@ -38,7 +38,7 @@ class StoredWorkflow:
         dedupe_key: No two workflows have the same.
         input_file_id: The file that it was started for; empty if by time.
         protocol_digest: Digest of the pinned protocol.
-        scripts: Digest of the pinned task script of each step.
+        scripts: ``namespace/slug:version@digest`` of the pinned task script of each step.
         created_at: ISO 8601, UTC.
         updated_at: ISO 8601, UTC.
         state: The engine's state without the protocol, as plain data.

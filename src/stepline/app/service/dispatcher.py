@@ -1,0 +1,298 @@
+"""Making attempts: threads that lease tasks, run them, and store what came of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from stepline.app.attempt_plans import Place, attempt_plan, task_id_of
+from stepline.app.attempts import AttemptRecord, Platform, Secrecy, run_attempt
+from stepline.app.service.codec import from_plain
+from stepline.app.service.flow import Flow, LeaseLost, Moved, queued
+from stepline.app.service.shares import Shares
+from stepline.engine import outstanding
+from stepline.engine.events import StartTask, WorkflowRefused
+from stepline.errors import PlatformError, SteplineError, UserError
+from stepline.frozen import frozen
+from stepline.model.task import OutcomeKind, TaskOutcome
+from stepline.model.workflow import Workflow
+from stepline.ports.files import Changes
+from stepline.ports.logs import LogStore
+from stepline.ports.state import Lease, QueuedTask, State, StoredWorkflow, Transaction
+
+LEASE_S = 60.0
+BEAT_S = 20.0
+_LONGEST_WAIT_S = 5.0
+_STOP_S = 20.0
+
+
+class WorkflowSecrecy(Protocol):
+    """The secrets of one workflow, as the dispatcher uses them."""
+
+    secrecy: Secrecy
+
+    def check(self) -> None:
+        """Read all secrets once.
+
+        Raises:
+            SettingsError: Some are missing; names them all.
+        """
+
+
+@frozen(kw_only=True)
+class DispatcherPorts:
+    """What a dispatcher works with.
+
+    Attributes:
+        state: The service's state.
+        flow: The rules.
+        platform: The adapters of attempts.
+        logs: Output of tasks.
+        secrecy: Gives the secrets of a workflow.
+        place: Where a workflow runs, by its pipeline's id.
+        clock: Returns seconds since the epoch.
+        finished: Told of each workflow that came to its end, after it is stored.
+        report: Takes a line about what went wrong with the platform itself.
+    """
+
+    state: State
+    flow: Flow
+    platform: Platform
+    logs: LogStore
+    secrecy: Callable[[Workflow], WorkflowSecrecy]
+    place: Callable[[str], Place]
+    clock: Callable[[], float]
+    finished: Callable[[StoredWorkflow], None]
+    report: Callable[[str], None]
+
+
+class _Claim(NamedTuple):
+    """The right to make an attempt, and the workflow that it is of."""
+
+    lease: Lease
+    stored: StoredWorkflow
+
+
+class Dispatcher:
+    """Makes the attempts that are queued, some at a time.
+
+    Args:
+        ports: What it works with.
+        owner: Name that no other dispatcher has or had.
+        slots: Attempts at a time.
+    """
+
+    def __init__(self, ports: DispatcherPorts, *, owner: str, slots: int) -> None:
+        self._ports = ports
+        self._owner = owner
+        self._shares = Shares()
+        self._changed = threading.Condition()
+        self._signals = 0
+        self._stopping = threading.Event()
+        self._secrecies: dict[str, WorkflowSecrecy] = {}
+        self._dropped: list[QueuedTask] = []
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"slot-{number}") for number in range(slots)
+        ]
+        self._threads.append(threading.Thread(target=self._keep_leases, name="leases"))
+
+    def start(self) -> None:
+        """Begin; tasks that a service which was killed had leased are free again."""
+        self._ports.state.write(lambda tx: tx.queue.release_owned(but=self._owner))
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """Look at the queue again: something was added."""
+        with self._changed:
+            self._signals += 1
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """End running attempts without a result, and wait for all threads."""
+        with self._changed:
+            self._stopping.set()
+            self._changed.notify_all()
+        self._ports.platform.executor.close()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(_STOP_S)
+
+    def stop_tasks(self, moved: Moved) -> None:
+        """End the attempts that a workflow does not want any more."""
+        for step in moved.stopped:
+            self._ports.platform.executor.cancel(task_id_of(moved.stored.id, step))
+
+    # One slot.
+
+    def _serve(self) -> None:
+        while not self._stopping.is_set():
+            seen = self._signals
+            try:
+                claim = self._ports.state.write(self._claim)
+            except PlatformError as error:
+                self._ports.report(f"the queue cannot be read: {error}")
+                claim = None
+            if claim is None:
+                self._wait(seen)
+            while claim is not None and not self._stopping.is_set():
+                claim = self._make(claim)
+
+    def _wait(self, seen: int) -> None:
+        """Wait until something is queued, or due."""
+        try:
+            with self._ports.state.read() as view:
+                due = view.queue.next_due(self._ports.clock())
+        except PlatformError:
+            due = None
+        seconds = _LONGEST_WAIT_S
+        if due is not None:
+            seconds = min(seconds, max(0.0, due - self._ports.clock()))
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._signals != seen or self._stopping.is_set(), seconds
+            )
+
+    def _claim(self, tx: Transaction) -> _Claim | None:
+        while True:
+            task = self._shares.next(tx.queue.heads(self._ports.clock()))
+            if task is None:
+                return None
+            stored = self._ports.flow.begin(tx, task)
+            if stored is not None:
+                return _Claim(self._lease(tx, task), stored)
+
+    def _lease(self, tx: Transaction, task: QueuedTask) -> Lease:
+        return tx.queue.lease(task, owner=self._owner, until=self._ports.clock() + LEASE_S)
+
+    def _make(self, claim: _Claim) -> _Claim | None:
+        """Make an attempt; return the workflow's next one, if it follows at once."""
+        try:
+            return self._attempt(claim)
+        except LeaseLost:
+            return None
+        except UserError as error:
+            self._refuse(claim.stored, str(error))
+        except Exception as error:  # noqa: BLE001  (one workflow's trouble is not the others')
+            self._lose(claim, error)
+        return None
+
+    def _attempt(self, claim: _Claim) -> _Claim | None:
+        stored, task, ports = claim.stored, claim.lease.task, self._ports
+        protocol = ports.flow.plans.protocol(stored.protocol_digest)
+        workflow = from_plain(
+            stored.state, protocol, workflow_id=stored.id, pipeline_id=stored.pipeline_id
+        )
+        command = next(c for c in outstanding(workflow) if isinstance(c, StartTask))
+        plan = attempt_plan(
+            workflow,
+            command,
+            version=ports.flow.plans.script(stored.scripts[task.step]),
+            place=ports.place(stored.pipeline_id),
+            now=ports.platform.now(),
+        )
+        following: list[_Claim] = []
+        log = ports.logs.writer(stored.id, step=task.step, attempt=task.attempt)
+        try:
+            run_attempt(
+                plan,
+                ports.platform,
+                self._secrecy(workflow),
+                log=log.add,
+                keep=lambda record, changes: following.extend(
+                    self._kept(claim.lease, record, changes)
+                ),
+            )
+        finally:
+            log.close()
+        return following[0] if following else None
+
+    def _kept(self, lease: Lease, record: AttemptRecord, changes: Changes) -> list[_Claim]:
+        """Store a result; lease the workflow's next attempt in the same go."""
+        if self._stopping.is_set() and record.outcome.kind is OutcomeKind.LOST:
+            raise LeaseLost("the service stops; the attempt will be made again")
+
+        def act(tx: Transaction) -> tuple[Moved, list[_Claim]]:
+            moved = self._ports.flow.finish_attempt(tx, lease, record, changes)
+            starts = [c for c in moved.commands if isinstance(c, StartTask)]
+            tasks = [queued(moved.stored, c.step, c.attempt) for c in starts]
+            return moved, [_Claim(self._lease(tx, task), moved.stored) for task in tasks]
+
+        moved, claims = self._ports.state.write(act)
+        if not claims or changes.files:
+            self.wake()
+        self._after(moved)
+        return claims
+
+    def _after(self, moved: Moved) -> None:
+        self.stop_tasks(moved)
+        if moved.finished:
+            self._secrecies.pop(moved.stored.id, None)
+            self._ports.finished(moved.stored)
+
+    def _secrecy(self, workflow: Workflow) -> Secrecy:
+        """Return the workflow's secrets; all are read before its first attempt here.
+
+        Raises:
+            SettingsError: Some are missing.
+        """
+        known = self._secrecies.get(workflow.id)
+        if known is None:
+            known = self._ports.secrecy(workflow)
+            known.check()
+            self._secrecies[workflow.id] = known
+        return known.secrecy
+
+    # What goes wrong.
+
+    def _refuse(self, stored: StoredWorkflow, why: str) -> None:
+        """End a workflow that cannot go on, whatever its steps would do."""
+
+        def act(tx: Transaction) -> Moved | None:
+            newest = tx.workflows.get(stored.id)
+            if newest is None:
+                return None
+            return self._ports.flow.move(tx, newest, WorkflowRefused(why))
+
+        try:
+            moved = self._ports.state.write(act)
+        except SteplineError as error:
+            self._ports.report(f"workflow {stored.id} cannot be refused: {error}")
+            return
+        if moved is not None:
+            self._after(moved)
+
+    def _lose(self, claim: _Claim, error: Exception) -> None:
+        """Store that an attempt was lost to a fault of the platform; else make it again."""
+        self._ports.report(f"workflow {claim.stored.id}: {type(error).__name__}: {error}")
+        outcome = TaskOutcome(OutcomeKind.LOST, message=f"the platform failed: {error}")
+        record = AttemptRecord(
+            outcome=outcome, reads=[], written=[], environment="", started_at=None
+        )
+        try:
+            self._kept(claim.lease, record, Changes())
+        except LeaseLost:
+            pass
+        except SteplineError:
+            self._dropped.append(claim.lease.task)
+
+    # Leases.
+
+    def _keep_leases(self) -> None:
+        while not self._stopping.wait(BEAT_S):
+            try:
+                freed = self._ports.state.write(self._beat)
+            except PlatformError as error:
+                self._ports.report(f"leases cannot be extended: {error}")
+                continue
+            if freed:
+                self.wake()
+
+    def _beat(self, tx: Transaction) -> int:
+        now = self._ports.clock()
+        tx.queue.extend(self._owner, until=now + LEASE_S)
+        dropped, self._dropped = self._dropped, []
+        for task in dropped:
+            tx.queue.put(task)
+        return tx.queue.release_expired(now) + len(dropped)

@@ -1,0 +1,367 @@
+"""From events to workflows and from results to the next step, each in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import Any
+
+from stepline.app.attempts import AttemptRecord
+from stepline.app.file_views import input_file_value
+from stepline.app.service.codec import from_plain, to_plain
+from stepline.app.service.plans import Plan, Plans
+from stepline.engine import advance, create_workflow
+from stepline.engine.events import (
+    AttemptFinished,
+    Command,
+    Event,
+    FinishWorkflow,
+    RetryDue,
+    ScheduleRetry,
+    StartTask,
+    StopTask,
+    WorkflowStarted,
+)
+from stepline.engine.triggers import decide, facts_of
+from stepline.errors import PlatformError, UserError
+from stepline.frozen import frozen
+from stepline.model.file import FileRecord
+from stepline.model.ledger import Decision, EventKind, LedgerEntry
+from stepline.model.pipeline import Pipeline, PipelineStatus
+from stepline.model.workflow import StepStatus, Workflow, WorkflowStatus
+from stepline.ports.files import Changes
+from stepline.ports.state import Lease, QueuedTask, StoredAttempt, StoredWorkflow, Transaction
+
+_BATCH = 100
+
+
+class LeaseLost(PlatformError):
+    """Somebody else makes the attempt by now, or nobody wants it any more."""
+
+
+@frozen
+class Moved:
+    """A workflow after an event.
+
+    Attributes:
+        stored: As it is stored now.
+        workflow: Its state.
+        commands: What the engine asked for.
+    """
+
+    stored: StoredWorkflow
+    workflow: Workflow
+    commands: tuple[Command, ...]
+
+    @property
+    def stopped(self) -> list[int]:
+        """Steps whose running attempts are no longer wanted."""
+        return [command.step for command in self.commands if isinstance(command, StopTask)]
+
+    @property
+    def finished(self) -> bool:
+        """Whether this was the end of the workflow."""
+        return any(isinstance(command, FinishWorkflow) for command in self.commands)
+
+
+class Flow:
+    """The rules by which events and results change the state.
+
+    Args:
+        plans: Plans of pipelines.
+        now: Returns the time, ISO 8601 in UTC.
+        clock: Returns seconds since the epoch.
+        new_id: Returns an identifier that nothing else has.
+    """
+
+    def __init__(
+        self,
+        plans: Plans,
+        *,
+        now: Callable[[], str],
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self.plans = plans
+        self._now = now
+        self._clock = clock
+        self._new_id = new_id
+
+    def file_event(
+        self,
+        tx: Transaction,
+        kind: EventKind,
+        record: FileRecord,
+        *,
+        caused_by: Collection[str] = (),
+    ) -> None:
+        """Decide about an event of a file for each pipeline, and start those that fire.
+
+        Args:
+            tx: The transaction.
+            kind: What happened.
+            record: The file.
+            caused_by: Ids of pipelines that brought it about other than by writing the file.
+        """
+        facts = facts_of(record)
+        entries = []
+        for pipeline in tx.pipelines.all():
+            decided = decide(pipeline, kind, record, caused_by=caused_by, facts=facts)
+            if decided is not None:
+                what = EventKind.DELETED if kind is EventKind.DELETED else EventKind.FILE
+                # A version that fired when it came does not fire again when its labels change.
+                key = f"{pipeline.id}/{what.value}/{record.pointer.file_id}"
+                entries.append(
+                    self._settled(tx, pipeline, kind=kind, key=key, record=record, decided=decided)
+                )
+        if entries:
+            tx.ledger.add(entries)
+
+    def request(
+        self,
+        tx: Transaction,
+        pipeline: Pipeline,
+        *,
+        kind: EventKind,
+        key: str,
+        record: FileRecord | None,
+    ) -> LedgerEntry | None:
+        """Start a workflow that a person or the time asks for, whatever the condition says.
+
+        Args:
+            tx: The transaction.
+            pipeline: The pipeline.
+            kind: What asks for it.
+            key: The same for the same request; another one makes another workflow.
+            record: The file to start it for, or None.
+
+        Returns:
+            What was decided; None if the pipeline is not for such events, or disabled.
+        """
+        decided = decide(pipeline, kind, record)
+        if decided is None:
+            return None
+        key = f"{pipeline.id}/{kind.value}/{key}"
+        entry = self._settled(tx, pipeline, kind=kind, key=key, record=record, decided=decided)
+        tx.ledger.add([entry])
+        return entry
+
+    def move(self, tx: Transaction, stored: StoredWorkflow, event: Event) -> Moved:
+        """Give an event to a workflow, and do in the state what follows from it."""
+        protocol = self.plans.protocol(stored.protocol_digest)
+        before = from_plain(
+            stored.state, protocol, workflow_id=stored.id, pipeline_id=stored.pipeline_id
+        )
+        workflow, commands = advance(before, event)
+        if workflow == before:
+            return Moved(stored, workflow, commands)
+        changed = replace(
+            stored,
+            status=workflow.status,
+            waiting=False,
+            updated_at=self._now(),
+            state=to_plain(workflow),
+        )
+        tx.workflows.update(changed)
+        self._carry_out(tx, changed, commands)
+        return Moved(changed, workflow, commands)
+
+    def finish_attempt(
+        self, tx: Transaction, lease: Lease, record: AttemptRecord, changes: Changes
+    ) -> Moved:
+        """Make an attempt's result and its files last, with all that follows from them.
+
+        Raises:
+            LeaseLost: The attempt is no longer the caller's to finish; nothing was changed.
+            FileConflict: A precondition does not hold; nothing was changed.
+        """
+        task = lease.task
+        stored = tx.workflows.get(task.workflow_id) if tx.queue.holds(lease) else None
+        if stored is None:
+            raise LeaseLost(f"the lease of {task.workflow_id}-{task.step} is over")
+        if changes != Changes():
+            tx.files.commit(changes)
+        tx.queue.remove(task.workflow_id, task.step, task.attempt)
+        tx.workflows.add_attempt(
+            StoredAttempt(
+                workflow_id=task.workflow_id,
+                step=task.step,
+                attempt=task.attempt,
+                kind=record.outcome.kind.value,
+                record=attempt_plain(record, fence=lease.fence),
+                finished_at=self._now(),
+            )
+        )
+        event = AttemptFinished(task.step, task.attempt, record.outcome, at=self._clock())
+        moved = self.move(tx, stored, event)
+        self._announce(tx, changes, pipeline_id=stored.pipeline_id)
+        return moved
+
+    def begin(self, tx: Transaction, task: QueuedTask) -> StoredWorkflow | None:
+        """Return the workflow of a task that is about to be attempted.
+
+        None where the task is not wanted any more; it is removed then.
+        """
+        stored = tx.workflows.get(task.workflow_id)
+        if stored is not None and not stored.waiting:
+            if task.due_at:
+                event = RetryDue(step=task.step, attempt=task.attempt)
+                stored = self.move(tx, stored, event).stored
+            step = stored.state["steps"][task.step]
+            wanted = StepStatus(step["status"]) is StepStatus.RUNNING
+            if wanted and step["attempt"] == task.attempt:
+                return stored
+        tx.queue.remove(task.workflow_id, task.step, task.attempt)
+        return None
+
+    def start_waiting(self, tx: Transaction, pipeline: Pipeline) -> int:
+        """Start waiting workflows as far as the pipeline lets them; return how many."""
+        if pipeline.status is PipelineStatus.PAUSED:
+            return 0
+        limit = pipeline.spec.max_parallel
+        room = limit - tx.workflows.in_progress(pipeline.id) if limit else _BATCH
+        waiting = tx.workflows.next_waiting(pipeline.id, limit=room) if room > 0 else ()
+        for stored in waiting:
+            self.move(tx, stored, WorkflowStarted())
+        return len(waiting)
+
+    def _announce(self, tx: Transaction, changes: Changes, *, pipeline_id: str) -> None:
+        for record in changes.files:
+            self.file_event(tx, EventKind.FILE, record)
+        for edit in changes.labels:
+            edited = None if edit.silent else tx.files.get(edit.file_id)
+            if edited is not None:
+                self.file_event(tx, EventKind.LABELS, edited, caused_by=(pipeline_id,))
+
+    def _settled(
+        self,
+        tx: Transaction,
+        pipeline: Pipeline,
+        *,
+        kind: EventKind,
+        key: str,
+        record: FileRecord | None,
+        decided: tuple[Decision, str],
+    ) -> LedgerEntry:
+        """Return the entry for a decision, after making the workflow if it is to be made."""
+        decision, reason = decided
+        workflow_id = ""
+        if decision in (Decision.FIRED, Decision.PAUSED):
+            earlier = tx.workflows.by_dedupe_key(key)
+            if earlier is not None:
+                decision, reason = Decision.DUPLICATE, "this event made a workflow before"
+                workflow_id = earlier.id
+            else:
+                try:
+                    workflow_id = self._fire(tx, pipeline, key=key, record=record)
+                except UserError as error:
+                    decision, reason = Decision.ERROR, str(error)
+        return LedgerEntry(
+            at=self._now(),
+            event=kind,
+            pipeline_id=pipeline.id,
+            revision=pipeline.revision,
+            decision=decision,
+            reason=reason,
+            file_id=record.pointer.file_id if record else "",
+            workflow_id=workflow_id,
+        )
+
+    def _fire(
+        self, tx: Transaction, pipeline: Pipeline, *, key: str, record: FileRecord | None
+    ) -> str:
+        """Make a workflow, start it unless it has to wait, and return its id.
+
+        Raises:
+            UserError: The pipeline cannot start any: something that it names is missing.
+        """
+        stored = self._new(self.plans.of(pipeline), record, key=key)
+        tx.workflows.add(stored)
+        limit = pipeline.spec.max_parallel
+        full = limit and tx.workflows.in_progress(pipeline.id) >= limit
+        if pipeline.status is not PipelineStatus.PAUSED and not full:
+            self.move(tx, stored, WorkflowStarted())
+        return stored.id
+
+    def _new(self, plan: Plan, record: FileRecord | None, *, key: str) -> StoredWorkflow:
+        pipeline, now = plan.pipeline, self._now()
+        workflow = create_workflow(
+            plan.protocol,
+            workflow_id=self._new_id(),
+            started_at=now,
+            input_file=input_file_value(record) if record else None,
+            config=plan.config,
+            pipeline_id=pipeline.id,
+            retry=pipeline.spec.retry,
+            step_defaults=plan.defaults,
+        )
+        return StoredWorkflow(
+            id=workflow.id,
+            pipeline_id=pipeline.id,
+            revision=pipeline.revision,
+            status=workflow.status,
+            waiting=True,
+            priority=pipeline.spec.priority,
+            dedupe_key=key,
+            input_file_id=record.pointer.file_id if record else "",
+            protocol_digest=plan.protocol_digest,
+            scripts=plan.scripts,
+            created_at=now,
+            updated_at=now,
+            state=to_plain(workflow),
+        )
+
+    def _carry_out(
+        self, tx: Transaction, stored: StoredWorkflow, commands: Sequence[Command]
+    ) -> None:
+        for command in commands:
+            if isinstance(command, StartTask):
+                tx.queue.put(queued(stored, command.step, command.attempt))
+            elif isinstance(command, ScheduleRetry):
+                tx.queue.put(queued(stored, command.step, command.attempt, due_at=command.at))
+            elif isinstance(command, StopTask):
+                tx.queue.remove(stored.id, command.step, command.attempt)
+            elif isinstance(command, FinishWorkflow):
+                self._after_end(tx, stored)
+
+    def _after_end(self, tx: Transaction, stored: StoredWorkflow) -> None:
+        for task in tx.queue.of_workflow(stored.id):  # a retry that was to come
+            tx.queue.remove(task.workflow_id, task.step, task.attempt)
+        pipeline = tx.pipelines.get(stored.pipeline_id)
+        if pipeline is not None and pipeline.spec.max_parallel:
+            self.start_waiting(tx, pipeline)
+
+
+def queued(stored: StoredWorkflow, step: int, attempt: int, *, due_at: float = 0.0) -> QueuedTask:
+    """Return the entry of the queue for an attempt of a workflow."""
+    return QueuedTask(
+        workflow_id=stored.id,
+        step=step,
+        attempt=attempt,
+        pipeline_id=stored.pipeline_id,
+        priority=stored.priority,
+        due_at=due_at,
+    )
+
+
+def attempt_plain(record: AttemptRecord, *, fence: int) -> dict[str, Any]:
+    """Return an attempt's record as it is stored and shown."""
+    outcome = record.outcome
+    return {
+        "message": outcome.message,
+        "traceback": outcome.traceback,
+        "exitCode": outcome.exit_code,
+        "signal": outcome.signal,
+        "startedAt": record.started_at,
+        "durationSeconds": round(outcome.duration_s, 6),
+        "peakMemoryBytes": outcome.peak_memory_bytes,
+        "environment": record.environment,
+        "reads": list(record.reads),
+        "written": list(record.written),
+        "fence": fence,
+    }
+
+
+def is_finished(status: WorkflowStatus) -> bool:
+    """Return whether a workflow of this status has come to its end."""
+    return status not in (WorkflowStatus.PENDING, WorkflowStatus.IN_PROGRESS)

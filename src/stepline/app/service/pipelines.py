@@ -1,0 +1,207 @@
+"""Pipelines of the service: set, shown, paused; and what would fire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from stepline.app.service.flow import Flow
+from stepline.engine.triggers import decide, facts_of
+from stepline.errors import ArtifactNotFound, ConfigError
+from stepline.frozen import frozen
+from stepline.model.file import FileRecord
+from stepline.model.ledger import Decision, EventKind, LedgerEntry
+from stepline.model.pipeline import Pipeline, PipelineSpec, PipelineStatus, Schedule
+from stepline.model.protocol import TriggerType
+from stepline.ports.state import State, Transaction
+
+_PAGE = 1000
+
+
+class PipelineNotFound(ArtifactNotFound):
+    """There is no such pipeline."""
+
+
+@frozen
+class WouldFire:
+    """What a pipeline would do with a file that is stored.
+
+    Attributes:
+        record: The file.
+        decision: What would be decided.
+        reason: Why.
+    """
+
+    record: FileRecord
+    decision: Decision
+    reason: str
+
+
+class PipelineService:
+    """The pipelines.
+
+    Args:
+        state: The service's state.
+        flow: The rules.
+        now: Returns the time, ISO 8601 in UTC.
+        new_id: Returns an identifier that nothing else has.
+        check_secrets: Returns what is wrong with the secrets that config values name.
+        changed: Called after a change that may have queued tasks, or moved schedules.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        flow: Flow,
+        *,
+        now: Callable[[], str],
+        new_id: Callable[[], str],
+        check_secrets: Callable[[PipelineSpec], Sequence[str]],
+        changed: Callable[[], None],
+    ) -> None:
+        self._state = state
+        self._flow = flow
+        self._now = now
+        self._new_id = new_id
+        self._check_secrets = check_secrets
+        self._changed = changed
+
+    def apply(self, spec: PipelineSpec) -> Pipeline:
+        """Store a pipeline, or a new revision of the one with its name, unless it is the same.
+
+        Raises:
+            UserError: An artifact, a shared setting, a secret or a required value is missing.
+        """
+        self.check(spec)
+
+        def act(tx: Transaction) -> Pipeline:
+            now = self._now()
+            known = tx.pipelines.get(spec.name)
+            if known is not None and known.spec == spec:
+                return known
+            if known is None:
+                made = Pipeline(
+                    id=self._new_id(), revision=1, spec=spec, created_at=now, updated_at=now
+                )
+            else:
+                made = replace(known, revision=known.revision + 1, spec=spec, updated_at=now)
+            tx.pipelines.put(made)
+            self._flow.start_waiting(tx, made)
+            return made
+
+        made = self._state.write(act)
+        self._flow.plans.of(made)
+        self._changed()
+        return made
+
+    def check(self, spec: PipelineSpec) -> None:
+        """Check that a pipeline could start workflows.
+
+        Raises:
+            UserError: With all that is missing.
+        """
+        plan = self._flow.plans.make(Pipeline(id="", revision=0, spec=spec))
+        wanted = TriggerType.SCHEDULED if isinstance(spec.trigger, Schedule) else TriggerType.FILE
+        if wanted not in plan.protocol.triggers:
+            raise ConfigError(
+                f"the protocol {spec.protocol} may not be started by {wanted.value}",
+                hint="its constraints name what may start it",
+            )
+        if problems := self._check_secrets(spec):
+            raise ConfigError("; ".join(problems), hint="store it by stepline secret set NAME")
+
+    def get(self, name_or_id: str) -> Pipeline:
+        """Return a pipeline's newest revision.
+
+        Raises:
+            PipelineNotFound: There is none; names those that there are.
+        """
+        with self._state.read() as view:
+            found = view.pipelines.get(name_or_id)
+            if found is not None:
+                return found
+            known = ", ".join(each.spec.name for each in view.pipelines.all()) or "none"
+        raise PipelineNotFound(f"there is no pipeline '{name_or_id}'", hint=f"there are: {known}")
+
+    def all(self) -> Sequence[Pipeline]:
+        """Return all pipelines by name."""
+        with self._state.read() as view:
+            return view.pipelines.all()
+
+    def revisions(self, name_or_id: str) -> Sequence[Pipeline]:
+        """Return all revisions of a pipeline, oldest first."""
+        pipeline = self.get(name_or_id)
+        with self._state.read() as view:
+            return view.pipelines.revisions(pipeline.id)
+
+    def set_status(self, name_or_id: str, status: PipelineStatus) -> Pipeline:
+        """Enable, pause or disable a pipeline; what waited starts when it is enabled.
+
+        Raises:
+            PipelineNotFound: There is none.
+        """
+        pipeline_id = self.get(name_or_id).id
+
+        def act(tx: Transaction) -> Pipeline | None:
+            known = tx.pipelines.get(pipeline_id)
+            if known is None:
+                return None
+            changed = replace(known, status=status)
+            tx.pipelines.put(changed)
+            return changed
+
+        changed = self._state.write(act)
+        if changed is None:
+            raise PipelineNotFound(f"there is no pipeline '{name_or_id}'")
+        if status is PipelineStatus.ENABLED:
+            self._resume(changed)
+        self._changed()
+        return changed
+
+    def delete(self, name_or_id: str) -> None:
+        """Remove a pipeline; its workflows stay, and those in progress go on.
+
+        Raises:
+            PipelineNotFound: There is none.
+        """
+        pipeline_id = self.get(name_or_id).id
+        self._state.write(lambda tx: tx.pipelines.delete(pipeline_id))
+        self._changed()
+
+    def would_fire(self, spec: PipelineSpec, *, limit: int = 10_000) -> Sequence[WouldFire]:
+        """Return what a pipeline would do with each stored file that it matches."""
+        known = next((each for each in self.all() if each.spec.name == spec.name), None)
+        pipeline = Pipeline(id=known.id if known else "", revision=0, spec=spec)
+        found: list[WouldFire] = []
+        after = 0
+        with self._state.read() as view:
+            while len(found) < limit:
+                page = view.files.page(after=after, limit=_PAGE)
+                for record in page.items:
+                    decided = decide(pipeline, EventKind.FILE, record, facts=facts_of(record))
+                    if decided and decided[0] is not Decision.NOT_MATCHED:
+                        found.append(WouldFire(record, *decided))
+                after = page.after
+                if not after:
+                    break
+        return found[:limit]
+
+    def explain(self, name_or_id: str, *, limit: int = 100) -> Sequence[LedgerEntry]:
+        """Return the newest decisions for a pipeline, newest first.
+
+        Raises:
+            PipelineNotFound: There is none.
+        """
+        pipeline = self.get(name_or_id)
+        with self._state.read() as view:
+            return view.ledger.of_pipeline(pipeline.id, limit=limit)
+
+    def explain_file(self, file_id: str) -> Sequence[LedgerEntry]:
+        """Return all decisions about a file version, oldest first."""
+        with self._state.read() as view:
+            return view.ledger.of_file(file_id)
+
+    def _resume(self, pipeline: Pipeline) -> None:
+        """Start what waits, some at a time, so that other writers get their turns."""
+        while self._state.write(lambda tx: self._flow.start_waiting(tx, pipeline)):
+            self._changed()

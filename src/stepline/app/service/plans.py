@@ -1,0 +1,166 @@
+"""Plans: a pipeline with all that a workflow of it is pinned to, ready to start one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Protocol as TypingProtocol
+
+from stepline.app.config_values import check_values
+from stepline.errors import UserError
+from stepline.frozen import frozen
+from stepline.model.artifact import ArtifactKind, ArtifactName
+from stepline.model.pipeline import Pipeline
+from stepline.model.protocol import Protocol, TaskReference
+from stepline.model.values import Json
+from stepline.model.workflow import StepDefaults
+from stepline.ports.executor import ScriptVersion
+
+
+class Artifacts(TypingProtocol):
+    """What plans need of the registry."""
+
+    def protocol_of(self, name: ArtifactName) -> tuple[str, Protocol]:
+        """Return digest and content of a published protocol.
+
+        Raises:
+            ArtifactNotFound: There is none of this name.
+        """
+
+    def resolve(self, task: TaskReference) -> tuple[ArtifactName, str]:
+        """Return name and digest of the published task script that a step means.
+
+        Raises:
+            ArtifactNotFound: There is none; names what there is.
+        """
+
+    def script_version(self, digest: str, name: str) -> ScriptVersion:
+        """Return a task script, its code at hand."""
+
+    def protocol(self, digest: str) -> Protocol:
+        """Return a published protocol."""
+
+
+@frozen(kw_only=True)
+class Plan:
+    """What a workflow of one revision of a pipeline is made from.
+
+    Attributes:
+        pipeline: The revision.
+        protocol: The protocol.
+        protocol_digest: Its digest.
+        scripts: ``name@digest`` of each step's task script.
+        config: Value by config key; secrets as references.
+        defaults: Limits of each step.
+    """
+
+    pipeline: Pipeline
+    protocol: Protocol
+    protocol_digest: str
+    scripts: tuple[str, ...]
+    config: Mapping[str, Json]
+    defaults: tuple[StepDefaults, ...]
+
+
+class Plans:
+    """Makes plans and keeps them until something that they stand on changes.
+
+    Args:
+        artifacts: The registry.
+        resolve_config: Turns a pipeline's config into values and references to secrets.
+    """
+
+    def __init__(
+        self,
+        artifacts: Artifacts,
+        resolve_config: Callable[[Mapping[str, Json]], Mapping[str, Json]],
+    ) -> None:
+        self._artifacts = artifacts
+        self._resolve_config = resolve_config
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[str, int], Plan | UserError] = {}
+
+    def of(self, pipeline: Pipeline) -> Plan:
+        """Return the plan of a pipeline as it is now.
+
+        Raises:
+            UserError: There is none: an artifact, a shared setting or a value is missing.
+        """
+        key = (pipeline.id, pipeline.revision)
+        with self._lock:
+            kept = self._kept.get(key)
+        if kept is None:
+            try:
+                kept = self.make(pipeline)
+            except UserError as error:
+                kept = error
+            with self._lock:
+                self._kept[key] = kept
+        if isinstance(kept, UserError):
+            raise kept
+        return kept
+
+    def forget(self) -> None:
+        """Make all plans anew when they are asked for: artifacts or settings have changed."""
+        with self._lock:
+            self._kept.clear()
+
+    def make(self, pipeline: Pipeline) -> Plan:
+        """Return a new plan of a pipeline, stored or not.
+
+        Raises:
+            UserError: As `of`.
+        """
+        spec = pipeline.spec
+        name = protocol_name(spec.protocol)
+        digest, protocol = self._artifacts.protocol_of(name)
+        pins = [self._artifacts.resolve(step.task) for step in protocol.steps]
+        scripts = [f"{name}@{pin}" for name, pin in pins]
+        config = self._resolve_config(spec.config)
+        secrets = [key for key, value in config.items() if _is_secret(value)]
+        plain = {key: value for key, value in config.items() if key not in secrets}
+        check_values(protocol, plain, secrets=secrets, path=spec.protocol)
+        return Plan(
+            pipeline=pipeline,
+            protocol=protocol,
+            protocol_digest=digest,
+            scripts=tuple(scripts),
+            config=config,
+            defaults=tuple(
+                StepDefaults(
+                    memory_override_mb=spec.steps_memory_mb.get(step.id or str(step.index)),
+                    memory_mb=self._script(script).script.memory_mb,
+                    timeout_s=spec.timeout_s,
+                )
+                for step, script in zip(protocol.steps, scripts, strict=True)
+            ),
+        )
+
+    def script(self, pin: str) -> ScriptVersion:
+        """Return the task script of a pin, ``name@digest``."""
+        return self._script(pin)
+
+    def protocol(self, digest: str) -> Protocol:
+        """Return the protocol of a digest."""
+        return self._artifacts.protocol(digest)
+
+    def _script(self, pin: str) -> ScriptVersion:
+        name, _, digest = pin.partition("@")
+        return self._artifacts.script_version(digest, name)
+
+
+def protocol_name(text: str) -> ArtifactName:
+    """Return the name that ``namespace/slug:version`` means.
+
+    Raises:
+        UserError: It is not of this form.
+    """
+    namespace, slash, rest = text.partition("/")
+    slug, colon, version = rest.partition(":")
+    if not (slash and colon and namespace and slug and version):
+        raise UserError(f"'{text}' is not namespace/slug:version")
+    return ArtifactName(ArtifactKind.PROTOCOL, namespace, slug, version)
+
+
+def _is_secret(value: Json) -> bool:
+    return isinstance(value, dict) and value.get("secret") is True and "ssm" in value
