@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import pluggy
 
@@ -17,6 +17,9 @@ from stepline.ports.executor import Executor, ExecutorOptions
 from stepline.ports.lake import LocalLake
 from stepline.ports.schemas import SchemaSource
 from stepline.ports.secrets import SecretBackend, SecretStore
+
+if TYPE_CHECKING:
+    from stepline.ports.watcher import FolderWatcher, Found
 
 T = TypeVar("T")
 
@@ -139,6 +142,14 @@ class Plugins:
             name=name, folder=folder, environ=self._environ
         )
         return self._provided(store, f"secrets.{name}", "stepline_secret_store")
+
+    def folder_watcher(self, folder: Path, found: Found, *, name: str = "folder") -> FolderWatcher:
+        """Return a watcher of a folder, to be started; ``found`` takes files."""
+        self.load(f"watcher.{name}")
+        watcher: FolderWatcher | None = self.manager.hook.stepline_folder_watcher(
+            name=name, folder=folder, found=found
+        )
+        return self._provided(watcher, f"watcher.{name}", "stepline_folder_watcher")
 
     def workflow_finished(self, record: Mapping[str, Any]) -> list[str]:
         """Tell all observers; return what went wrong in them."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stepline.ports.lake import LocalLake
     from stepline.ports.schemas import SchemaSource
     from stepline.ports.secrets import SecretBackend, SecretStore
+    from stepline.ports.watcher import FolderWatcher, Found
 
 GROUP = "stepline"
 
@@ -83,6 +84,17 @@ def stepline_schema_source(name: str, folder: Path) -> SchemaSource | None:
     Args:
         name: The adapter's name, such as ``local``.
         folder: The folder of ``--ids``.
+    """
+
+
+@hookspec(firstresult=True)
+def stepline_folder_watcher(name: str, folder: Path, found: Found) -> FolderWatcher | None:
+    """Provide the watcher of a folder, not started yet.
+
+    Args:
+        name: The watcher's name, such as ``folder``.
+        folder: The folder; it need not exist.
+        found: Takes files; where it raises, they are offered again.
     """
 
 

@@ -6,7 +6,13 @@ import pytest
 
 from stepline.bootstrap import Plugins
 from stepline.errors import SettingsError
-from stepline.plugins import executor_process, files_local, secrets_encrypted, secrets_env
+from stepline.plugins import (
+    executor_process,
+    files_local,
+    secrets_encrypted,
+    secrets_env,
+    watch_folder,
+)
 from stepline.ports.executor import ExecutorOptions
 from stepline.ports.hookspecs import hookimpl
 
@@ -52,6 +58,20 @@ def test_stepline_schema_source_gives_the_schemas_of_the_folder(plugins, tmp_pat
     with pytest.raises(SettingsError, match="there is no folder"):
         plugins.schema_source(tmp_path / "none")
     assert files_local.stepline_schema_source("other", folder=tmp_path) is None
+
+
+def test_stepline_folder_watcher_gives_the_watcher_of_its_name(plugins, tmp_path):
+    (tmp_path / "drop").mkdir()
+    (tmp_path / "drop" / "a.csv").write_text("1")
+    files = []
+    watcher = plugins.folder_watcher(tmp_path / "drop", files.extend)
+    watcher.start()
+    try:
+        watcher.rescan()
+    finally:
+        watcher.stop()
+    assert [(file.relative, file.size) for file in files] == [("a.csv", 1)]
+    assert watch_folder.stepline_folder_watcher("other", folder=tmp_path, found=print) is None
 
 
 def test_stepline_workflow_finished_tells_every_observer(plugins):
