@@ -13,6 +13,7 @@ from stepline.testing.kit.memory_store import MemoryStore
 
 STORES = {
     "folder": lambda path: FolderStore(str(path / "store")),
+    "durable folder": lambda path: FolderStore(str(path / "store"), durable=True),
     "memory": lambda path: MemoryStore(),
 }
 CONTENT = b"abc" * 1000

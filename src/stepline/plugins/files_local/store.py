@@ -2,8 +2,8 @@
 
 Written bytes are named ``sha256:<hex>``. A user's file is named
 ``file:<size>:<mtime>:<path>``: it is hashed only if its digest is asked for, and refused
-once it is no longer what it was. Published bytes are not synced to the disk: this
-store lives as long as a run.
+once it is no longer what it was. The store of a run lives as long as the run, and does
+not sync what is published; that of a service is a durable one.
 """
 
 from __future__ import annotations
@@ -11,13 +11,19 @@ from __future__ import annotations
 import itertools
 import os
 import stat
+from collections.abc import Callable, Mapping, Sequence
 from io import BufferedReader
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from stepline.errors import PlatformError, UploadError
-from stepline.frozen import frozen
 from stepline.plugins.files_local.disk import disk_error
+from stepline.plugins.files_local.measuring import Staged, measured, sha256_of
 from stepline.ports.files import Blob, open_plain
+
+if TYPE_CHECKING:
+    from stepline.plugins.files_local.durable import DurableFolder
+    from stepline.plugins.files_local.uploads import FolderUploads
+    from stepline.ports.durable_files import Freed
 
 CHUNK_BYTES = 1024 * 1024
 _KEPT = "what the task wrote cannot be kept"
@@ -28,17 +34,62 @@ class FolderStore:
 
     Args:
         root: The folder; made when the first bytes arrive.
+        durable: Whether published bytes must outlast a crash of the machine.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, durable: bool = False) -> None:
         # Links to its files are made in other folders.
         self._root = os.path.abspath(root)
         self._areas = itertools.count(1)
+        self._disk = _durable_folder(self._root) if durable else None
+        self._uploads: FolderUploads | None = None
+
+    @property
+    def durable(self) -> bool:
+        """Whether published bytes outlast a crash of the machine."""
+        return self._disk is not None
 
     def staging(self) -> FolderStaging:
         """Return an empty staging area."""
-        path = os.path.join(self._root, "staging", f"{os.getpid()}-{next(self._areas)}")
-        return FolderStaging(self, path)
+        return FolderStaging(self)
+
+    def new_area(self) -> str:
+        """Make a folder for a staging area and return its path.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        home = self._disk.session() if self._disk else os.path.join(self._root, "staging")
+        path = os.path.join(home, f"{os.getpid()}-{next(self._areas)}")
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        return path
+
+    def take(self, digests: Mapping[str, str]) -> None:
+        """Take over files that have been measured.
+
+        Args:
+            digests: The SHA-256 of each file, by its path, which is on the same disk.
+
+        Raises:
+            OSError: There is no place for them, or the disk failed.
+        """
+        moves = {path: self.path_of(sha256) for path, sha256 in digests.items()}
+        if self._disk:
+            self._disk.keep(moves)
+            return
+        for path, target in moves.items():
+            _keep(path, target)
+
+    def reuse(self, sha256: str, size: int) -> bool:
+        """Publish bytes that are there already; False where they are not.
+
+        Raises:
+            OSError: The disk failed.
+        """
+        path = self.path_of(sha256)
+        if self._disk:
+            return self._disk.reuse(path, size)
+        return os.path.exists(path)
 
     def adopt(self, path: str) -> Blob:
         """Name a user's file without copying or reading it; its digest stays open.
@@ -95,7 +146,58 @@ class FolderStore:
         if kind == "sha256":
             return rest
         with self.open(name) as file:
-            return _sha256(file)
+            return sha256_of(file)
+
+    def verify(self, name: str) -> bool:
+        """Read a blob and return whether its bytes are there and have its digest.
+
+        Raises:
+            PlatformError: It cannot be read.
+        """
+        path = self.local_path(name)
+        try:
+            with open(path, "rb") as file:
+                return not name.startswith("sha256:") or f"sha256:{sha256_of(file)}" == name
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise disk_error(error, "a blob cannot be read") from error
+
+    def delete_unreferenced(
+        self, names_in_use: Callable[[Sequence[str]], frozenset[str]], *, older_than_s: float
+    ) -> Freed:
+        """Remove blobs that nothing refers to, from a durable store.
+
+        Args:
+            names_in_use: Given some names, returns those that something refers to.
+            older_than_s: Seconds; what was published later than that stays.
+
+        Raises:
+            PlatformError: Something cannot be removed; the rest stays.
+        """
+        from stepline.plugins.files_local.upkeep import delete_unreferenced
+
+        if self._disk is None:
+            raise PlatformError("the store of a run notes no times to remove blobs by")
+        try:
+            return delete_unreferenced(self._disk, names_in_use, older_than_s=older_than_s)
+        except OSError as error:
+            raise disk_error(error, "unused bytes cannot be removed", retryable=True) from error
+
+    def clean(self) -> None:
+        """Remove staging folders of dead processes, and uploads that were given up."""
+        if self._disk:
+            self._disk.sweep()
+        self.uploads.clean()
+
+    @property
+    def uploads(self) -> FolderUploads:
+        """Files that arrive in parts."""
+        from stepline.plugins.files_local.uploads import FolderUploads
+
+        if self._uploads is None:
+            self._uploads = FolderUploads(os.path.join(self._root, "uploads"), self)
+        return self._uploads
 
     def presigned_url(self, name: str, *, ttl_s: float) -> str | None:
         """Return None: a folder cannot hand out addresses that end with time."""
@@ -106,39 +208,19 @@ class FolderStore:
         return os.path.join(self._root, "blobs", sha256[:2], sha256)
 
 
-@frozen
-class _Staged:
-    """A file of a staging area.
-
-    Attributes:
-        path: Where it is.
-        stamp: Size, times and names that it had when it was measured.
-        sealed: Whether nobody could write to it any more without changing its times.
-    """
-
-    path: str
-    stamp: tuple[int, ...]
-    sealed: bool
-
-    def is_unchanged(self, sha256: str) -> bool:
-        """Return whether its bytes are those that were measured."""
-        with open_plain(self.path) as file:
-            same = _stamp(file) == self.stamp
-            return same and (self.sealed or _sha256(file) == sha256)
-
-
 class FolderStaging:
     """Bytes that one attempt wrote; a folder of their own inside the store's.
 
     Args:
-        store: Where they go when they are published.
-        path: The folder; made when the first bytes arrive.
+        store: Where they go when they are published, and the folder is made when the
+            first bytes arrive.
     """
 
-    def __init__(self, store: FolderStore, path: str) -> None:
+    def __init__(self, store: FolderStore) -> None:
         self._store = store
-        self._path = path
-        self._staged: dict[str, _Staged] = {}
+        self._path = ""
+        self._is_lost = False
+        self._staged: dict[str, Staged] = {}
         self._numbers = itertools.count(1)
 
     def add(self, path: str, *, move: bool = False) -> Blob:
@@ -152,12 +234,13 @@ class FolderStaging:
             UploadError: The path is not a plain file.
             PlatformError: There is no place for the bytes.
         """
-        target = os.path.join(self._path, str(next(self._numbers)))
+        target = ""
         try:
-            os.makedirs(self._path, mode=0o700, exist_ok=True)
+            self._path = self._path or self._store.new_area()
+            target = os.path.join(self._path, str(next(self._numbers)))
             if not move or not _move(path, target):
                 _copy(path, target)
-            staged, sha256 = _measured(target)
+            staged, sha256 = measured(target)
         except OSError as error:
             _remove(target)
             raise disk_error(error, _KEPT, retryable=True) from error
@@ -186,17 +269,20 @@ class FolderStaging:
             UploadError: Bytes are no longer those that were taken in; nothing was handed over.
             PlatformError: There is no place for the bytes.
         """
-        digests = {name: name.partition(":")[2] for name in self._staged}
+        if self._is_lost:
+            raise PlatformError(f"{_KEPT}: the disk failed an earlier try", retryable=True)
+        digests = {staged.path: name.partition(":")[2] for name, staged in self._staged.items()}
         try:
-            for name, staged in self._staged.items():
-                if not staged.is_unchanged(digests[name]):
+            for staged in self._staged.values():
+                if not staged.is_unchanged(digests[staged.path]):
                     raise UploadError(
                         "the content of a file was changed after it had been written",
                         hint="write it again, once it is complete",
                     )
-            for name, staged in self._staged.items():
-                _keep(staged.path, self._store.path_of(digests[name]))
+            self._store.take(digests)
         except OSError as error:
+            # A sync that failed once may succeed the next time without the bytes being there.
+            self._is_lost = self._store.durable
             raise disk_error(error, _KEPT, retryable=True) from error
         self._staged.clear()
 
@@ -209,6 +295,7 @@ class FolderStaging:
             os.rmdir(self._path)
         except OSError:
             pass
+        self._path = ""
 
 
 def open_blob(path: str) -> BufferedReader:
@@ -227,6 +314,12 @@ def copy_bytes(source: str, target: str) -> None:
     """Copy a file to a new one, in the kernel and sharing blocks where that can be done."""
     with open_blob(source) as reading, open(target, "xb") as writing:
         _copy_open(reading, writing)
+
+
+def _durable_folder(root: str) -> DurableFolder:
+    from stepline.plugins.files_local.durable import DurableFolder
+
+    return DurableFolder(root)
 
 
 def _move(path: str, target: str) -> bool:
@@ -263,52 +356,6 @@ def _keep(path: str, target: str) -> None:
         return
     os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
     os.rename(path, target)
-
-
-def _measured(path: str) -> tuple[_Staged, str]:
-    """Return a file that must be plain and have no other name, and its digest."""
-    with open_plain(path) as file:
-        status = os.fstat(file.fileno())
-        if status.st_nlink != 1:
-            raise UploadError("the content is a file that has other names too")
-        if status.st_mode & 0o7111:
-            os.fchmod(file.fileno(), status.st_mode & 0o666)
-        # Both before the digest, so that what is written during it shows too.
-        sealed, stamp = _has_no_writer(file), _stamp(file)
-        return _Staged(path, stamp, sealed), _sha256(file)
-
-
-def _stamp(file: BufferedReader) -> tuple[int, ...]:
-    """Return what changes when a file is written to or gets another name."""
-    status = os.fstat(file.fileno())
-    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_nlink)
-
-
-def _has_no_writer(file: BufferedReader) -> bool:
-    """Return whether nobody has a file open, or in memory, for writing; False if unknown.
-
-    A write that follows opening the file anew changes its times. One through memory
-    that was mapped before need not, and a quick one may come within the clock's tick.
-    """
-    import fcntl
-    import signal
-
-    if not hasattr(fcntl, "F_SETLEASE"):
-        return False
-    try:
-        # The signal of a lease that somebody breaks would end this process otherwise.
-        fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)
-        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    except OSError:
-        return False
-    return True
-
-
-def _sha256(file: BufferedReader) -> str:
-    import hashlib
-
-    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _remove(path: str) -> None:

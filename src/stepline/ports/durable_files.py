@@ -1,0 +1,64 @@
+"""A file store that a service keeps: durable, with upkeep and resumable uploads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from stepline.frozen import frozen
+from stepline.ports.files import FileStore
+from stepline.ports.uploads import Uploads
+
+
+@frozen
+class Freed:
+    """What a removal of unreferenced blobs made room for.
+
+    Attributes:
+        blobs: How many were removed.
+        bytes: Their sizes together.
+    """
+
+    blobs: int = 0
+    bytes: int = 0
+
+
+class DurableFileStore(FileStore, Protocol):
+    """Keeps bytes by content; what was published outlasts a crash of the machine.
+
+    When ``publish`` of one of its staging areas returns, the bytes are on the disk. One
+    whose ``publish`` raised `PlatformError` cannot be published any more.
+    """
+
+    def verify(self, name: str) -> bool:
+        """Read a blob and return whether its bytes are there and have its digest.
+
+        Raises:
+            PlatformError: It cannot be read.
+        """
+
+    def delete_unreferenced(
+        self, names_in_use: Callable[[Sequence[str]], frozenset[str]], *, older_than_s: float
+    ) -> Freed:
+        """Remove blobs that nothing refers to.
+
+        Publishing bytes that the store has counts as writing them anew.
+
+        Args:
+            names_in_use: Given some names, returns those that something refers to.
+            older_than_s: Seconds; what was published later than that stays. More than ever
+                pass between publishing bytes and committing the reference to them.
+
+        Raises:
+            PlatformError: Something cannot be removed; the rest stays.
+        """
+
+    def clean(self) -> None:
+        """Remove what dead processes left half-done, and uploads that were given up.
+
+        What living processes are at stays. To be called when a service starts.
+        """
+
+    @property
+    def uploads(self) -> Uploads:
+        """Files that arrive in parts."""
