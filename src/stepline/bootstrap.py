@@ -19,6 +19,9 @@ from stepline.ports.schemas import SchemaSource
 from stepline.ports.secrets import SecretBackend, SecretStore
 
 if TYPE_CHECKING:
+    from stepline.ports.durable_files import DurableFileStore
+    from stepline.ports.logs import LogStore
+    from stepline.ports.state import State
     from stepline.ports.watcher import FolderWatcher, Found
 
 T = TypeVar("T")
@@ -119,6 +122,20 @@ class Plugins:
         lake: LocalLake | None = self.manager.hook.stepline_local_lake(name="local", folder=folder)
         return self._provided(lake, "files.local", "stepline_local_lake")
 
+    def file_store(self, folder: Path) -> DurableFileStore:
+        """Return the service's file store, its bytes in ``folder``."""
+        self.load("files.local")
+        store: DurableFileStore | None = self.manager.hook.stepline_file_store(
+            name="local", folder=folder
+        )
+        return self._provided(store, "files.local", "stepline_file_store")
+
+    def log_store(self, folder: Path) -> LogStore:
+        """Return the store of the logs of attempts, kept in ``folder``."""
+        self.load("files.local")
+        store: LogStore | None = self.manager.hook.stepline_log_store(name="local", folder=folder)
+        return self._provided(store, "files.local", "stepline_log_store")
+
     def schema_source(self, folder: Path) -> SchemaSource:
         """Return the schemas of a folder."""
         self.load("files.local")
@@ -150,6 +167,22 @@ class Plugins:
             name=name, folder=folder, found=found
         )
         return self._provided(watcher, f"watcher.{name}", "stepline_folder_watcher")
+
+    def state(self, url: str) -> State:
+        """Return the service's state at a URL such as ``sqlite:////var/lib/state.db``, opened.
+
+        Raises:
+            SettingsError: The URL names no kind of database, or one without a plugin.
+            PlatformError: The state cannot be opened.
+        """
+        scheme, colon, _ = url.partition(":")
+        if not colon or not scheme:
+            raise SettingsError(
+                f"'{url}' does not name a database", hint="write sqlite:///PATH, for instance"
+            )
+        self.load(f"state.{scheme}")
+        state: State | None = self.manager.hook.stepline_state(url=url)
+        return self._provided(state, f"state.{scheme}", "stepline_state")
 
     def workflow_finished(self, record: Mapping[str, Any]) -> list[str]:
         """Tell all observers; return what went wrong in them."""

@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    from stepline.ports.durable_files import DurableFileStore
     from stepline.ports.executor import Executor, ExecutorOptions
     from stepline.ports.lake import LocalLake
+    from stepline.ports.logs import LogStore
     from stepline.ports.schemas import SchemaSource
     from stepline.ports.secrets import SecretBackend, SecretStore
+    from stepline.ports.state import State
     from stepline.ports.watcher import FolderWatcher, Found
 
 GROUP = "stepline"
@@ -78,6 +81,26 @@ def stepline_local_lake(name: str, folder: Path) -> LocalLake | None:
 
 
 @hookspec(firstresult=True)
+def stepline_file_store(name: str, folder: Path) -> DurableFileStore | None:
+    """Provide the service's file store, which also takes uploads.
+
+    Args:
+        name: The adapter's name, such as ``local``.
+        folder: The service's folder for bytes; it need not exist.
+    """
+
+
+@hookspec(firstresult=True)
+def stepline_log_store(name: str, folder: Path) -> LogStore | None:
+    """Provide the store of the logs of attempts.
+
+    Args:
+        name: The adapter's name, such as ``local``.
+        folder: The service's folder for logs; it need not exist.
+    """
+
+
+@hookspec(firstresult=True)
 def stepline_schema_source(name: str, folder: Path) -> SchemaSource | None:
     """Provide the IDS and other schemas in a folder.
 
@@ -95,6 +118,15 @@ def stepline_folder_watcher(name: str, folder: Path, found: Found) -> FolderWatc
         name: The watcher's name, such as ``folder``.
         folder: The folder; it need not exist.
         found: Takes files; where it raises, they are offered again.
+    """
+
+
+@hookspec(firstresult=True)
+def stepline_state(url: str) -> State | None:
+    """Provide the service's state, opened and with its tables up to date.
+
+    Args:
+        url: Where it is; the word before the colon chooses the plugin, such as ``sqlite``.
     """
 
 
