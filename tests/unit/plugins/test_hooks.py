@@ -1,5 +1,6 @@
 """Each hook, as our own plugins implement it; `tests/docs` sees that none is left out."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from stepline.plugins import (
     files_local,
     secrets_encrypted,
     secrets_env,
+    state_sql,
     watch_folder,
 )
-from stepline.ports.executor import ExecutorOptions
+from stepline.ports.executor import ExecutorOptions, LogLine
 from stepline.ports.hookspecs import hookimpl
 
 
@@ -53,6 +55,27 @@ def test_stepline_local_lake_gives_files_over_the_folder(plugins, tmp_path):
     assert files_local.stepline_local_lake("other", folder=tmp_path) is None
 
 
+def test_stepline_file_store_gives_a_durable_store_over_the_folder(plugins, tmp_path):
+    store = plugins.file_store(tmp_path / "home" / "files")
+    (tmp_path / "in").write_text("abc")
+    area = store.staging()
+    blob = area.add(str(tmp_path / "in"))
+    area.publish()
+    assert (store.verify(blob.name), store.durable) == (True, True)
+    assert store.local_path(blob.name).startswith(str(tmp_path / "home" / "files"))
+    assert files_local.stepline_file_store("other", folder=tmp_path) is None
+
+
+def test_stepline_log_store_gives_logs_in_the_folder(plugins, tmp_path):
+    logs = plugins.log_store(tmp_path / "home" / "logs")
+    writer = logs.writer("w-1", step=0, attempt=1)
+    writer.add([LogLine(1.0, "out", "hello")])
+    writer.close()
+    assert logs.attempts("w-1") == [(0, 1)]
+    assert list((tmp_path / "home" / "logs").rglob("*.jsonl"))
+    assert files_local.stepline_log_store("other", folder=tmp_path) is None
+
+
 def test_stepline_schema_source_gives_the_schemas_of_the_folder(plugins, tmp_path):
     assert plugins.schema_source(tmp_path).schema
     with pytest.raises(SettingsError, match="there is no folder"):
@@ -72,6 +95,21 @@ def test_stepline_folder_watcher_gives_the_watcher_of_its_name(plugins, tmp_path
         watcher.stop()
     assert [(file.relative, file.size) for file in files] == [("a.csv", 1)]
     assert watch_folder.stepline_folder_watcher("other", folder=tmp_path, found=print) is None
+
+
+def test_stepline_state_opens_the_database_of_the_url(plugins, tmp_path):
+    with contextlib.closing(plugins.state(f"sqlite:///{tmp_path}/state.db")) as state:
+        state.write(lambda transaction: transaction.values.set("a", "b", 1))
+        with state.read() as view:
+            assert view.values.get("a", "b") == 1
+    assert state_sql.stepline_state("postgresql://localhost/a") is None
+
+
+@pytest.mark.parametrize("url", ["", "state.db", "sqlite:", "sqlite:///", "sqlite:///:memory:"])
+def test_stepline_state_url_that_names_no_file_is_refused(plugins, url):
+    with pytest.raises(SettingsError, match="does not name") as raised:
+        plugins.state(url)
+    assert "sqlite:///" in raised.value.hint
 
 
 def test_stepline_workflow_finished_tells_every_observer(plugins):
