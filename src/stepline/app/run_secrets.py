@@ -95,20 +95,12 @@ class RunSecrets:
 
     def _read(self, key: str) -> SecretValue:
         source = self._sources[key]
-        try:
-            answer: object = self._ask(source)
-        except SteplineError:
-            raise
-        except Exception as error:  # noqa: BLE001  (a plugin's fault, whatever it is)
-            fault = f"reading the secret '{key}' raised {type(error).__name__}"
-            raise _broken(source, fault) from None  # its text may hold the value
-        value: object = answer.value if isinstance(answer, SecretValue) else None
-        if not isinstance(answer, SecretValue) or not isinstance(value, str):
-            raise _broken(source, f"it gave no text for the secret '{key}'")
-        check_secret(key, value)
-        self._masker.add([value])
-        remember_for_reports(value)
-        return answer
+        return read_masked(
+            lambda: self._ask(source),
+            key=key,
+            plugin=f"secrets.{source.backend}",
+            mask=lambda value: self._masker.add([value]),
+        )
 
     def _ask(self, source: SecretSource) -> SecretValue:
         # One backend for the whole run: it may remember what can be had only once.
@@ -117,9 +109,40 @@ class RunSecrets:
         return self._backends[source.backend].read(source.name)
 
 
-def _broken(source: SecretSource, fault: str) -> PluginError:
+def read_masked(
+    read: Callable[[], object], *, key: str, plugin: str, mask: Callable[[str], None]
+) -> SecretValue:
+    """Return what a plugin gives for a secret, after it was masked.
+
+    Args:
+        read: Asks the plugin.
+        key: What the secret is called in messages.
+        plugin: The plugin's name.
+        mask: Masks a value from now on.
+
+    Raises:
+        SettingsError: The plugin says so, or the value is too short to be masked.
+        PluginError: It raised what it may not, or gave no text.
+    """
+    try:
+        answer = read()
+    except SteplineError:
+        raise
+    except Exception as error:  # noqa: BLE001  (a plugin's fault, whatever it is)
+        fault = f"reading the secret '{key}' raised {type(error).__name__}"
+        raise _broken(plugin, fault) from None  # its text may hold the value
+    value: object = answer.value if isinstance(answer, SecretValue) else None
+    if not isinstance(answer, SecretValue) or not isinstance(value, str):
+        raise _broken(plugin, f"it gave no text for the secret '{key}'")
+    check_secret(key, value)
+    mask(value)
+    remember_for_reports(value)
+    return answer
+
+
+def _broken(plugin: str, fault: str) -> PluginError:
     return PluginError(
         fault,
-        plugin=f"secrets.{source.backend}",
+        plugin=plugin,
         hint="its author can mend that; another backend may hold the secret meanwhile",
     )

@@ -67,6 +67,7 @@ class EncryptedSecrets:
         self._lock_file = folder / "secrets.lock"
         self._given_key = key_from_environment(environ)
         self._now = now or _utc_now
+        self._kept: tuple[bytes, _Opened] | None = None
 
     def read(self, name: str) -> SecretValue:
         """Return the newest value of a secret; its version is a number."""
@@ -180,11 +181,16 @@ class EncryptedSecrets:
             data = read_file(self._file)
             if data is None:
                 return _Opened({}, b"")
-            content = self._parsed(data)
             keys = self._keys()
+            kept = self._kept
+            if kept is not None and kept[0] == data and kept[1].key in keys:
+                return kept[1]
+            content = self._parsed(data)
             for key in keys:
                 if key_id(key) == content.key_id:
-                    return _Opened(self._opened(content, key), key)
+                    opened = _Opened(self._opened(content, key), key)
+                    self._kept = (data, opened)
+                    return opened
         raise self._no_key(bool(keys))
 
     def _keys(self) -> Sequence[bytes]:

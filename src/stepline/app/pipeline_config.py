@@ -1,0 +1,110 @@
+"""A pipeline's config as a person writes it, turned into the values of a workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stepline.app.service_secrets import referenced_path, secret_name, secret_reference
+from stepline.errors import ConfigError, Location, Problem, SettingsError
+from stepline.expressions.suggest import nearest_hint
+from stepline.model.values import Json
+from stepline.ports.secrets import check_secret_name
+
+
+def resolve_config(
+    config: Mapping[str, Json],
+    settings: Mapping[str, Json],
+    *,
+    org: str,
+    path: str = "pipeline",
+) -> dict[str, Json]:
+    """Return the config values of a workflow: settings as values, secrets as references.
+
+    An object with the one name ``setting`` or ``secret`` stands for a shared setting or a
+    secret; anything else stands for itself.
+
+    Args:
+        config: A pipeline's config.
+        settings: Shared settings by name.
+        org: The organisation, whose secrets may be named.
+        path: Where the config is from, for messages.
+
+    Raises:
+        ConfigError: Shared settings are missing, or references are wrong; with all of them.
+    """
+    values: dict[str, Json] = {}
+    problems: list[Problem] = []
+    for key, value in config.items():
+        try:
+            values[key] = _resolved(value, settings, org=org)
+        except SettingsError as error:
+            message = f"config '{key}': {error.what}"
+            problems.append(Problem("config-reference", message, Location(path), error.hint))
+    if problems:
+        raise ConfigError(
+            "; ".join(problem.message for problem in problems),
+            where=problems[0].where,
+            hint=problems[0].hint,
+            problems=problems,
+        )
+    return values
+
+
+def _resolved(value: Json, settings: Mapping[str, Json], *, org: str) -> Json:
+    if isinstance(value, dict) and list(value) == ["setting"]:
+        return _setting(value["setting"], settings)
+    if isinstance(value, dict) and list(value) == ["secret"]:
+        return _secret(value["secret"], org)
+    reference = referenced_path(value)
+    if reference is not None:
+        _check_reference(reference, org)
+    return value
+
+
+def _setting(name: Json, settings: Mapping[str, Json]) -> Json:
+    if not isinstance(name, str):
+        raise SettingsError(
+            f"a shared setting is named by a text, not {name!r}", hint='write {"setting": "name"}'
+        )
+    if name not in settings:
+        raise SettingsError(
+            f"there is no shared setting '{name}'",
+            hint=_setting_hint(name, settings),
+        )
+    if referenced_path(settings[name]) is not None:
+        raise SettingsError(
+            f"the shared setting '{name}' is a reference to a secret, not a plain value",
+            hint='name the secret in the pipeline: {"secret": "name"}',
+        )
+    return settings[name]
+
+
+def _setting_hint(name: str, settings: Mapping[str, Json]) -> str:
+    near = nearest_hint(name, settings).removesuffix("?")
+    set_it = f"set it: stepline setting set {name} VALUE"
+    return f"{near}; or {set_it}" if near else set_it
+
+
+def _secret(name: Json, org: str) -> Json:
+    if not isinstance(name, str):
+        raise SettingsError(
+            f"a secret is named by a text, not {name!r}", hint='write {"secret": "name"}'
+        )
+    check_secret_name(name)
+    return secret_reference(name, org=org)
+
+
+def _check_reference(reference: str, org: str) -> None:
+    name = secret_name(reference)
+    parts = reference.split("/")
+    if len(parts) != 5 or parts[0] or parts[3] != "org-secrets":
+        raise SettingsError(
+            f"'{reference}' is not the path of a secret",
+            hint='name the secret instead: {"secret": "name"}',
+        )
+    check_secret_name(name)
+    if parts[2] != org:
+        raise SettingsError(
+            f"the secret '{reference}' is of another organisation than '{org}'",
+            hint=f'set it here, and write {{"secret": "{name}"}}',
+        )
