@@ -1,0 +1,80 @@
+"""The log of one build, as its deployer reads it while the build goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from stepline.errors import Problem, UserError
+from stepline.parsing.render import render_problem
+from stepline.ports.state import State
+
+MAX_LINES = 5_000
+_MAX_LINE = 2_000
+# Deploy clients take these words in a log for the end of a build that failed.
+_CLIENTS_STOP_AT = "child process exited with code 1,"
+_HARMLESS = "child process exited with code 1;"
+
+
+class BuildLog:
+    """Collects lines, and makes them last.
+
+    Args:
+        state: Where they go.
+        build_id: The build.
+        now: Returns the time, ISO 8601 in UTC.
+        hidden: Path of the folder that is built, which is left out of lines.
+    """
+
+    def __init__(self, state: State, build_id: str, *, now: Callable[[], str]) -> None:
+        self._state = state
+        self._build_id = build_id
+        self._now = now
+        self._lines: list[tuple[str, str]] = []
+        self._count = 0
+        self.hidden = ""
+
+    def add(self, text: str) -> None:
+        """Add the lines of a text, which last from the next `flush` on."""
+        if self.hidden:
+            text = text.replace(f"{self.hidden}/", "")
+        at = self._now()
+        for line in text.splitlines():
+            if not line.strip():
+                continue
+            self._count += 1
+            if self._count <= MAX_LINES:
+                self._lines.append((at, line[:_MAX_LINE].replace(_CLIENTS_STOP_AT, _HARMLESS)))
+            elif self._count == MAX_LINES + 1:
+                self._lines.append((at, f"further output is not kept: over {MAX_LINES:,} lines"))
+
+    def say(self, text: str) -> None:
+        """Add the lines of a text, and make all lines last."""
+        self.add(text)
+        self.flush()
+
+    def problems(self, problems: Sequence[Problem]) -> None:
+        """Add problems, each with its place and hint."""
+        for problem in problems:
+            self.add(render_problem(problem))
+
+    def error(self, error: Exception) -> None:
+        """Add why a build cannot go on."""
+        if isinstance(error, UserError) and error.problems:
+            self.problems(error.problems)
+        else:
+            self.add(f"error: {error}")
+
+    def flush(self) -> None:
+        """Make all lines last."""
+        lines = self.take()
+        if lines:
+            self._state.write(lambda tx: tx.artifacts.log_build(self._build_id, lines))
+
+    def take(self) -> list[tuple[str, str]]:
+        """Return the lines that do not last yet, for the caller to store."""
+        lines, self._lines = self._lines, []
+        return lines
+
+    def end(self, text: str) -> list[tuple[str, str]]:
+        """Return the lines that do not last yet and a last one, which is always kept."""
+        return [*self.take(), (self._now(), text[:_MAX_LINE])]
