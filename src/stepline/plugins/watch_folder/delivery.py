@@ -85,6 +85,7 @@ class Delivery:
         self.stopped = False
         self.is_short = False
         self.found_s = 0.0
+        self._last_error = ""
 
     def put(self, entries: Iterable[Entry]) -> None:
         """Have files looked at when they are due; `is_short` tells if there were too many."""
@@ -208,10 +209,9 @@ class Delivery:
         with self._lock:
             refused = self._pending.refused
         if error is not None:
-            text = f"{type(error).__name__}: {error}"
-            self._faults.put(_FOUND, f"{self._root}: {refused} files are not taken: {text}")
-        elif not refused:
-            self._faults.put(_FOUND, "")
+            self._last_error = f"{type(error).__name__}: {error}"
+        text = f"{self._root}: files that are not taken: {refused} ({self._last_error})"
+        self._faults.put(_FOUND, text if refused else "")
 
     def _stamp(self, relative: str) -> Stamp | None:
         try:
