@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stepline.app.service_secrets import referenced_path, secret_name, secret_reference
 from stepline.errors import ConfigError, Location, Problem, SettingsError
 from stepline.expressions.suggest import nearest_hint
 from stepline.model.values import Json
 from stepline.ports.secrets import check_secret_name
+
+_FOLDER = "/org-secrets/"
 
 
 def resolve_config(
@@ -48,6 +49,24 @@ def resolve_config(
             problems=problems,
         )
     return values
+
+
+def secret_reference(name: str, *, org: str) -> dict[str, Json]:
+    """Return the config value by which a workflow and its task scripts know a secret."""
+    return {"ssm": f"/local/{org}{_FOLDER}{name}", "secret": True}
+
+
+def referenced_path(value: Json) -> str | None:
+    """Return the path of a config value that is a reference to a secret; else None."""
+    if isinstance(value, dict) and value.get("secret") is True:
+        path = value.get("ssm")
+        return path if isinstance(path, str) else None
+    return None
+
+
+def secret_name(path: str) -> str:
+    """Return the name in ``/<env>/<org>/org-secrets/<name>``."""
+    return path.partition(_FOLDER)[2] or path
 
 
 def _resolved(value: Json, settings: Mapping[str, Json], *, org: str) -> Json:

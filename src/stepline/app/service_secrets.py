@@ -12,40 +12,31 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from stepline.app.attempts import Secrecy
 from stepline.app.masking import Masker, check_secret, remember_for_reports
+from stepline.app.pipeline_config import (
+    referenced_path,
+    resolve_config,
+    secret_name,
+    secret_reference,
+)
 from stepline.app.run_secrets import read_masked
 from stepline.errors import Location, Problem, SecretNotFound, SettingsError
 from stepline.model.pipeline import Pipeline
 from stepline.model.values import Json
-from stepline.ports.secrets import (
-    SecretBackend,
-    SecretInfo,
-    SecretStore,
-    SecretValue,
-    check_secret_name,
-)
+from stepline.ports.secrets import SecretInfo, SecretStore, SecretValue, check_secret_name
+
+__all__ = [
+    "ServiceSecrets",
+    "WorkflowSecrets",
+    "missing_secrets",
+    "resolve_config",
+    "secret_reference",
+    "uses_secret",
+    "variable_of",
+]
 
 VARIABLE_PREFIX = "STEPLINE_SECRET_"
-
-_FOLDER = "/org-secrets/"
-
-
-def secret_reference(name: str, *, org: str) -> dict[str, Json]:
-    """Return the config value by which a workflow and its task scripts know a secret."""
-    return {"ssm": f"/local/{org}{_FOLDER}{name}", "secret": True}
-
-
-def referenced_path(value: Json) -> str | None:
-    """Return the path of a config value that is a reference to a secret; else None."""
-    if isinstance(value, dict) and value.get("secret") is True:
-        path = value.get("ssm")
-        return path if isinstance(path, str) else None
-    return None
-
-
-def secret_name(path: str) -> str:
-    """Return the name in ``/<env>/<org>/org-secrets/<name>``."""
-    return path.partition(_FOLDER)[2] or path
 
 
 def variable_of(name: str) -> str:
@@ -62,26 +53,30 @@ class WorkflowSecrets:
         config: The workflow's config values; references among them are what it declares.
         store: Where secrets are kept.
         masker: Learns every value before anybody gets it.
-        environment: Reads environment variables; None: no secret comes from there.
+        environ: Environment variables of the service.
         store_name: What the store is called in messages.
+
+    Attributes:
+        secrecy: What an attempt gets of it.
     """
 
     def __init__(
         self,
         config: Mapping[str, Json],
-        *,
         store: SecretStore,
+        *,
         masker: Masker,
-        environment: SecretBackend | None = None,
+        environ: Mapping[str, str],
         store_name: str = "encrypted",
     ) -> None:
         self._paths = _declared(config)
         self._keys = {secret_name(path): key for path, key in self._paths.items()}
         self._store = store
         self._masker = masker
-        self._environment = environment
+        self._environ = environ
         self._plugin = f"secrets.{store_name}"
         self._masking = threading.Lock()
+        self.secrecy = Secrecy(self, masker)
 
     def check(self) -> None:
         """Read and mask every secret, so that a missing one is known before the first step.
@@ -164,12 +159,8 @@ class WorkflowSecrets:
 
     def _from_environment(self, name: str) -> SecretValue | None:
         variable = variable_of(name)
-        if self._environment is None or self._is_shared(variable):
-            return None
-        try:
-            return self._environment.read(variable)
-        except SecretNotFound:
-            return None
+        value = None if self._is_shared(variable) else self._environ.get(variable)
+        return None if value is None else SecretValue(value, version=f"env:{variable}")
 
     def _is_shared(self, variable: str) -> bool:
         """Tell of a variable that cannot be meant for both, as that of ``a-b`` and ``a.b``."""
@@ -178,7 +169,7 @@ class WorkflowSecrets:
     def _missing(self, name: str) -> SecretNotFound:
         hint = f"set it: stepline secret set {name}"
         variable = variable_of(name)
-        if self._environment is not None and not self._is_shared(variable):
+        if not self._is_shared(variable):
             hint = f"{hint}; or start the service with it in {variable}"
         return SecretNotFound(f"there is no secret '{name}'", hint=hint)
 
@@ -190,7 +181,7 @@ class ServiceSecrets:
 
     Args:
         store: Where secrets are kept.
-        environment: Reads environment variables; None: no secret comes from there.
+        environ: Environment variables of the service.
         store_name: What the store is called in messages.
     """
 
@@ -198,11 +189,11 @@ class ServiceSecrets:
         self,
         store: SecretStore,
         *,
-        environment: SecretBackend | None = None,
+        environ: Mapping[str, str],
         store_name: str = "encrypted",
     ) -> None:
         self._store = store
-        self._environment = environment
+        self._environ = environ
         self._store_name = store_name
         self._lock = threading.Lock()
         self._in_progress: weakref.WeakSet[WorkflowSecrets] = weakref.WeakSet()
@@ -216,9 +207,9 @@ class ServiceSecrets:
         """
         secrets = WorkflowSecrets(
             config,
-            store=self._store,
+            self._store,
             masker=masker,
-            environment=self._environment,
+            environ=self._environ,
             store_name=self._store_name,
         )
         with self._lock:
@@ -275,18 +266,40 @@ class ServiceSecrets:
             workflow.learn(name, value)
 
 
+def missing_secrets(
+    config: Mapping[str, Json], store: SecretStore, *, environ: Mapping[str, str]
+) -> list[str]:
+    """Return what is wrong with the secrets that a pipeline's config names, a sentence each.
+
+    Args:
+        config: The config, as a person writes it or resolved.
+        store: Where secrets are kept.
+        environ: Environment variables of the service.
+
+    Raises:
+        PlatformError: The store does not answer.
+        PluginError: It raised what it may not, or gave no text.
+    """
+    references: dict[str, Json] = {
+        key: secret_reference(name, org="any") for key, name in _named(config)
+    }
+    secrets = WorkflowSecrets(references, store, masker=Masker(), environ=environ)
+    return [problem.message for problem in secrets.prime()]
+
+
 def uses_secret(pipeline: Pipeline, name: str) -> bool:
     """Tell whether a pipeline's config names a secret."""
-    return name in _named(pipeline.spec.config.values())
+    return name in (each for _, each in _named(pipeline.spec.config))
 
 
-def _named(values: Iterable[Json]) -> Iterator[str]:
-    for value in values:
+def _named(config: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    """Give config key and name of each secret, in either form."""
+    for key, value in config.items():
         path = referenced_path(value)
         if path is not None:
-            yield secret_name(path)
+            yield key, secret_name(path)
         elif isinstance(value, dict) and list(value) == ["secret"]:
-            yield str(value["secret"])
+            yield key, str(value["secret"])
 
 
 def _declared(config: Mapping[str, Json]) -> dict[str, str]:
