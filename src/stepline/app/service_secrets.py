@@ -12,7 +12,6 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from stepline.app.attempts import Secrecy
 from stepline.app.masking import Masker, check_secret, remember_for_reports
 from stepline.app.pipeline_config import (
     referenced_path,
@@ -24,12 +23,17 @@ from stepline.app.run_secrets import read_masked
 from stepline.errors import Location, Problem, SecretNotFound, SettingsError
 from stepline.model.pipeline import Pipeline
 from stepline.model.values import Json
-from stepline.ports.secrets import SecretInfo, SecretStore, SecretValue, check_secret_name
+from stepline.ports.secrets import (
+    SecretBackend,
+    SecretInfo,
+    SecretStore,
+    SecretValue,
+    check_secret_name,
+)
 
 __all__ = [
     "ServiceSecrets",
     "WorkflowSecrets",
-    "missing_secrets",
     "resolve_config",
     "secret_reference",
     "uses_secret",
@@ -53,11 +57,8 @@ class WorkflowSecrets:
         config: The workflow's config values; references among them are what it declares.
         store: Where secrets are kept.
         masker: Learns every value before anybody gets it.
-        environ: Environment variables of the service.
+        environment: Reads environment variables; None: no secret comes from there.
         store_name: What the store is called in messages.
-
-    Attributes:
-        secrecy: What an attempt gets of it.
     """
 
     def __init__(
@@ -66,17 +67,16 @@ class WorkflowSecrets:
         store: SecretStore,
         *,
         masker: Masker,
-        environ: Mapping[str, str],
+        environment: SecretBackend | None = None,
         store_name: str = "encrypted",
     ) -> None:
         self._paths = _declared(config)
         self._keys = {secret_name(path): key for path, key in self._paths.items()}
         self._store = store
         self._masker = masker
-        self._environ = environ
+        self._environment = environment
         self._plugin = f"secrets.{store_name}"
         self._masking = threading.Lock()
-        self.secrecy = Secrecy(self, masker)
 
     def check(self) -> None:
         """Read and mask every secret, so that a missing one is known before the first step.
@@ -159,8 +159,12 @@ class WorkflowSecrets:
 
     def _from_environment(self, name: str) -> SecretValue | None:
         variable = variable_of(name)
-        value = None if self._is_shared(variable) else self._environ.get(variable)
-        return None if value is None else SecretValue(value, version=f"env:{variable}")
+        if self._environment is None or self._is_shared(variable):
+            return None
+        try:
+            return self._environment.read(variable)
+        except SecretNotFound:
+            return None
 
     def _is_shared(self, variable: str) -> bool:
         """Tell of a variable that cannot be meant for both, as that of ``a-b`` and ``a.b``."""
@@ -169,7 +173,7 @@ class WorkflowSecrets:
     def _missing(self, name: str) -> SecretNotFound:
         hint = f"set it: stepline secret set {name}"
         variable = variable_of(name)
-        if not self._is_shared(variable):
+        if self._environment is not None and not self._is_shared(variable):
             hint = f"{hint}; or start the service with it in {variable}"
         return SecretNotFound(f"there is no secret '{name}'", hint=hint)
 
@@ -181,7 +185,7 @@ class ServiceSecrets:
 
     Args:
         store: Where secrets are kept.
-        environ: Environment variables of the service.
+        environment: Reads environment variables; None: no secret comes from there.
         store_name: What the store is called in messages.
     """
 
@@ -189,11 +193,11 @@ class ServiceSecrets:
         self,
         store: SecretStore,
         *,
-        environ: Mapping[str, str],
+        environment: SecretBackend | None = None,
         store_name: str = "encrypted",
     ) -> None:
         self._store = store
-        self._environ = environ
+        self._environment = environment
         self._store_name = store_name
         self._lock = threading.Lock()
         self._in_progress: weakref.WeakSet[WorkflowSecrets] = weakref.WeakSet()
@@ -209,7 +213,7 @@ class ServiceSecrets:
             config,
             self._store,
             masker=masker,
-            environ=self._environ,
+            environment=self._environment,
             store_name=self._store_name,
         )
         with self._lock:
@@ -264,27 +268,6 @@ class ServiceSecrets:
             workflows = list(self._in_progress)
         for workflow in workflows:
             workflow.learn(name, value)
-
-
-def missing_secrets(
-    config: Mapping[str, Json], store: SecretStore, *, environ: Mapping[str, str]
-) -> list[str]:
-    """Return what is wrong with the secrets that a pipeline's config names, a sentence each.
-
-    Args:
-        config: The config, as a person writes it or resolved.
-        store: Where secrets are kept.
-        environ: Environment variables of the service.
-
-    Raises:
-        PlatformError: The store does not answer.
-        PluginError: It raised what it may not, or gave no text.
-    """
-    references: dict[str, Json] = {
-        key: secret_reference(name, org="any") for key, name in _named(config)
-    }
-    secrets = WorkflowSecrets(references, store, masker=Masker(), environ=environ)
-    return [problem.message for problem in secrets.prime()]
 
 
 def uses_secret(pipeline: Pipeline, name: str) -> bool:

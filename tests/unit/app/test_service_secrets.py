@@ -9,12 +9,12 @@ from stepline.app.masking import MASK, Masker, process_masker
 from stepline.app.service_secrets import (
     ServiceSecrets,
     WorkflowSecrets,
-    missing_secrets,
     secret_reference,
 )
 from stepline.errors import PlatformError, PluginError, SecretNotFound, SettingsError
 from stepline.model.pipeline import Condition, Pipeline, PipelineSpec
 from stepline.plugins.secrets_encrypted.store import EncryptedSecrets
+from stepline.plugins.secrets_env import EnvironmentSecrets
 from stepline.ports.secrets import SecretValue
 
 CONFIG = {
@@ -40,7 +40,8 @@ def masker():
 
 
 def secrets_of(store, masker, config=CONFIG, **environ):
-    return WorkflowSecrets(config, store, masker=masker, environ=environ)
+    environment = EnvironmentSecrets(environ)
+    return WorkflowSecrets(config, store, masker=masker, environment=environment)
 
 
 def test_read_gives_value_and_version_and_masks_the_value(store, masker):
@@ -143,6 +144,13 @@ def test_secret_that_is_stored_wins_over_the_environment(store, masker):
     assert secrets.read(KEY_PATH).value == "value-of-key"
 
 
+def test_secret_without_an_environment_is_only_looked_for_in_the_store(store, masker):
+    config = {"x": secret_reference("not-there", org="demo")}
+    with pytest.raises(SettingsError) as caught:
+        WorkflowSecrets(config, store, masker=masker).check()
+    assert caught.value.hint == "set it: stepline secret set not-there"
+
+
 def test_variable_that_two_secrets_share_is_given_to_neither(store, masker):
     config = {name: secret_reference(name, org="demo") for name in ("a-b", "a.b")}
     with pytest.raises(SettingsError) as caught:
@@ -162,7 +170,7 @@ class Faulty:
 
 
 def test_store_that_raises_what_it_may_not_is_named_without_its_text(masker):
-    secrets = WorkflowSecrets(CONFIG, Faulty(), masker=masker, environ={}, store_name="vault")
+    secrets = WorkflowSecrets(CONFIG, Faulty(), masker=masker, store_name="vault")
     with pytest.raises(PluginError) as caught:
         secrets.check()
     assert caught.value.what == (
@@ -193,7 +201,7 @@ def test_value_is_masked_before_any_of_many_readers_gets_it(store):
 
 
 def test_put_is_masked_in_workflows_that_declare_it_before_it_is_stored(store):
-    service = ServiceSecrets(store, environ={})
+    service = ServiceSecrets(store)
     concerned, other = Masker(), Masker()
     kept = [
         service.of_workflow(CONFIG, masker=concerned),
@@ -213,7 +221,7 @@ def test_put_is_masked_in_workflows_that_declare_it_before_it_is_stored(store):
 
 
 def test_workflow_that_ended_is_forgotten(store):
-    service = ServiceSecrets(store, environ={})
+    service = ServiceSecrets(store)
     service.of_workflow(CONFIG, masker=Masker())
     gc.collect()
     assert len(service._in_progress) == 0
@@ -226,7 +234,7 @@ def test_workflow_that_ended_is_forgotten(store):
 )
 def test_put_that_is_refused_leaves_the_value_before(store, name, value):
     with pytest.raises(SettingsError):
-        ServiceSecrets(store, environ={}).put(name, value)
+        ServiceSecrets(store).put(name, value)
     assert store.read("api-key") == SecretValue("value-of-key", "1")
 
 
@@ -242,31 +250,15 @@ def test_delete_is_refused_while_pipelines_use_the_secret(store):
         pipeline("other", key={"secret": "token"}, x={"secret": "api-key", "more": 1}, y="api-key"),
     ]
     with pytest.raises(SettingsError) as caught:
-        ServiceSecrets(store, environ={}).delete("api-key", pipelines=users)
+        ServiceSecrets(store).delete("api-key", pipelines=users)
     assert caught.value.what == "the secret 'api-key' is used by pipelines: 'again', 'push'"
     assert caught.value.hint.startswith("change or delete them first")
     assert store.read("api-key").value == "value-of-key"
 
 
 def test_delete_removes_a_secret_that_none_uses(store):
-    service = ServiceSecrets(store, environ={})
+    service = ServiceSecrets(store)
     service.delete("api-key", pipelines=[pipeline("other", key={"secret": "token"})])
     assert [info.name for info in service.list()] == ["foreign", "token"]
     with pytest.raises(SecretNotFound):
         service.delete("api-key", pipelines=[])
-
-
-def test_missing_secrets_of_a_pipelines_config_are_named_in_either_form(store):
-    store.delete("token")
-    config = {"a": {"secret": "not-there"}, "b": CONFIG["token"], "c": {"secret": "api-key"}}
-    environ = {"STEPLINE_SECRET_SHORT": "abc"}
-    assert missing_secrets({**config, "d": {"secret": "short"}}, store, environ=environ) == [
-        "there is no secret 'not-there', which config 'a' needs",
-        "there is no secret 'token', which config 'b' needs",
-        "the secret 'short' has 3 characters; under 6 it could not be masked in logs",
-    ]
-
-
-def test_workflow_gives_attempts_itself_and_its_masker(store, masker):
-    secrets = secrets_of(store, masker)
-    assert (secrets.secrecy.secrets, secrets.secrecy.masker) == (secrets, masker)
