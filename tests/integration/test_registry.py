@@ -38,6 +38,7 @@ class Service:
     def __init__(self, home, cache, executor):
         home.mkdir(exist_ok=True)
         self.home = home
+        self.told = []
         numbers = itertools.count(1)
         self.state = stepline_state(f"sqlite:///{home}/state.db")
         self.registry = Registry(
@@ -49,6 +50,7 @@ class Service:
             org="demo",
             now=lambda: f"2026-11-20T12:00:00.{next(numbers):06}Z",
             new_id=lambda: f"build-{os.getpid()}-{next(numbers)}",
+            published=lambda: self.told.append(len(self.told)),
         )
 
     def upload(self, name, folder, **options):
@@ -437,6 +439,17 @@ def test_upload_of_no_archive_leaves_nothing(service):
         service.registry.upload(SCRIPT, service.home / "x.zip")
     assert not (service.home / "files" / "blobs").exists()
     assert not list((service.home.parent / "cache").glob("unpacking/*"))
+
+
+def test_registry_tells_when_what_is_published_has_changed(service, hello, protocol):
+    service.put(PROTOCOL, protocol)
+    assert service.told == []
+    service.put(SCRIPT, hello)
+    assert len(service.told) == 1
+    service.upload(SCRIPT, hello)
+    assert len(service.told) == 1
+    service.registry.delete(SCRIPT)
+    assert len(service.told) == 2
 
 
 def test_source_is_what_was_uploaded(service, hello):

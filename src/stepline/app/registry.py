@@ -35,6 +35,7 @@ class Registry:
         org: Organisation whose ``private-<org>`` is published in.
         now: Returns the time, ISO 8601 in UTC.
         new_id: Returns an identifier that nothing else has and that can stand in a URL.
+        published: Called after a version was published, moved or deleted.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class Registry:
         org: str,
         now: Callable[[], str],
         new_id: Callable[[], str],
+        published: Callable[[], None] = lambda: None,
     ) -> None:
         self._state = state
         self._store = store
         self._org = org
         self._now = now
         self._new_id = new_id
+        self._published = published
         self._contents = ArtifactContents(
             state, store, cache_dir=cache_dir, default_runtime=default_runtime
         )
@@ -159,11 +162,14 @@ class Registry:
         if build is None:
             return None
         try:
-            return self._builder.build(build, stopping=stopping)
+            ended = self._builder.build(build, stopping=stopping)
         finally:
             with self._changed:
                 self._taken.discard(build.id)
                 self._may_have_builds = True
+        if ended.status is BuildStatus.SUCCEEDED:
+            self._published()
+        return ended
 
     # What is published.
 
@@ -217,6 +223,7 @@ class Registry:
         with self._state.read() as view:
             found = _get(view.artifacts, name)
         self._state.write(lambda tx: tx.artifacts.delete(name))
+        self._published()
         return found
 
     def source(self, what: ArtifactName | str, target: Path) -> str:
@@ -354,13 +361,18 @@ class Registry:
             self._may_have_builds = True
             self._changed.notify_all()
 
+    def _wait(self) -> None:
+        """Wait for the next upload, and now and then look whether to stop."""
+        with self._changed:
+            if not self._may_have_builds:
+                self._changed.wait(_POLL_SECONDS)
+
     def _work(self, stop: threading.Event) -> None:
         """Build one after another; what the platform cannot do now is tried again."""
         while not stop.is_set():
             try:
                 if self.build_next(stopping=stop.is_set) is None:
-                    with self._changed:
-                        self._changed.wait(_POLL_SECONDS)
+                    self._wait()
             except PlatformError:
                 stop.wait(_AGAIN_SECONDS)
 

@@ -220,3 +220,14 @@ def test_prepare_names_this_python(executor, version):
 
 def test_outcomes_are_plain(run):
     assert json.loads(json.dumps(run("give", {"value": {"1": 2}}).value)) == {"1": 2}
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [("fail", OutcomeKind.RETURNED), ("broken", OutcomeKind.IMPORT_FAILED)],
+)
+def test_run_import_only_does_not_call(executor, version, services, tmp_path, function, kind):
+    request = TaskRequest("task-1", 1, function, None, import_only=True)
+    outcome = executor.run(version, request, services=services, scratch=str(tmp_path))
+    assert outcome.kind is kind
+    assert services.began == []
