@@ -17,6 +17,7 @@ from stepline.frozen import frozen
 FILE_NAME = "stepline.toml"
 VARIABLE_PREFIX = "STEPLINE_"
 _SHOWN_TEXT = 40
+_MOST_WORKERS = 1000
 
 
 @frozen
@@ -31,6 +32,7 @@ class Settings:
         task_env: Environment variables that tasks get; recorded, so never secrets.
         plugins: Names of further entry points to load, such as ``observer.slack``.
         allow_before_install: Let ``init/before_install`` run on this machine.
+        workers: Tasks that the service runs at a time; 0 means as many as there are processors.
     """
 
     executor: str = "process"
@@ -39,6 +41,7 @@ class Settings:
     task_env: Mapping[str, str] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
     allow_before_install: bool = False
+    workers: int = 0
 
 
 def cache_dir(environ: Mapping[str, str]) -> Path:
@@ -170,6 +173,13 @@ def _flag(value: object) -> bool:
     return value
 
 
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST_WORKERS:
+        given = repr(value) if isinstance(value, int) else _kind(value)
+        raise _Unfit(f"a number from 0 to {_MOST_WORKERS}", given, hint="write it as in 4")
+    return value
+
+
 def _names(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise _Unfit("a list of names", _kind(value), hint='write it as in ["observer.slack"]')
@@ -203,6 +213,10 @@ def _flag_of(text: str) -> object:
     return words[text.lower()]
 
 
+def _count_of(text: str) -> object:
+    return int(text) if text.isascii() and text.isdecimal() else text
+
+
 def _names_of(text: str) -> object:
     return [part.strip() for part in text.split(",") if part.strip()]
 
@@ -227,6 +241,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "task_env": _variables,
     "plugins": _names,
     "allow_before_install": _flag,
+    "workers": _count,
 }
 """By setting: returns the value of what TOML has for it."""
 
@@ -234,5 +249,6 @@ _FROM_TEXT: dict[str, Callable[[str], object]] = {
     "task_env": _variables_of,
     "plugins": _names_of,
     "allow_before_install": _flag_of,
+    "workers": _count_of,
 }
 """By setting: turns an environment variable into what TOML would have; others are text."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from stepline.app.attempt_plans import Place, attempt_plan, task_id_of
 from stepline.app.attempts import AttemptRecord, Platform, Secrecy, run_attempt
+from stepline.app.masking import Masker
 from stepline.app.service.codec import from_plain
 from stepline.app.service.flow import Flow, LeaseLost, Moved, queued
 from stepline.app.service.shares import Shares
+from stepline.app.service_secrets import ServiceSecrets, WorkflowSecrets
 from stepline.engine import outstanding
 from stepline.engine.events import StartTask, WorkflowRefused
 from stepline.errors import PlatformError, SteplineError, UserError
@@ -27,19 +29,6 @@ _LONGEST_WAIT_S = 5.0
 _STOP_S = 20.0
 
 
-class WorkflowSecrecy(Protocol):
-    """The secrets of one workflow, as the dispatcher uses them."""
-
-    secrecy: Secrecy
-
-    def check(self) -> None:
-        """Read all secrets once.
-
-        Raises:
-            SettingsError: Some are missing; names them all.
-        """
-
-
 @frozen(kw_only=True)
 class DispatcherPorts:
     """What a dispatcher works with.
@@ -49,7 +38,7 @@ class DispatcherPorts:
         flow: The rules.
         platform: The adapters of attempts.
         logs: Output of tasks.
-        secrecy: Gives the secrets of a workflow.
+        secrets: Secrets of all workflows.
         place: Where a workflow runs, by its pipeline's id.
         clock: Returns seconds since the epoch.
         finished: Told of each workflow that came to its end, after it is stored.
@@ -60,7 +49,7 @@ class DispatcherPorts:
     flow: Flow
     platform: Platform
     logs: LogStore
-    secrecy: Callable[[Workflow], WorkflowSecrecy]
+    secrets: ServiceSecrets
     place: Callable[[str], Place]
     clock: Callable[[], float]
     finished: Callable[[StoredWorkflow], None]
@@ -90,7 +79,7 @@ class Dispatcher:
         self._changed = threading.Condition()
         self._signals = 0
         self._stopping = threading.Event()
-        self._secrecies: dict[str, WorkflowSecrecy] = {}
+        self._secrecies: dict[str, Secrecy] = {}
         self._dropped: list[QueuedTask] = []
         self._threads = [
             threading.Thread(target=self._serve, name=f"slot-{number}") for number in range(slots)
@@ -232,17 +221,19 @@ class Dispatcher:
             self._ports.finished(moved.stored)
 
     def _secrecy(self, workflow: Workflow) -> Secrecy:
-        """Return the workflow's secrets; all are read before its first attempt here.
+        """Return the workflow's secrets, with the values that they have now masked.
 
         Raises:
             SettingsError: Some are missing.
         """
         known = self._secrecies.get(workflow.id)
         if known is None:
-            known = self._ports.secrecy(workflow)
-            known.check()
-            self._secrecies[workflow.id] = known
-        return known.secrecy
+            masker = Masker()
+            secrets = self._ports.secrets.of_workflow(workflow.config, masker=masker)
+            known = self._secrecies[workflow.id] = Secrecy(secrets, masker)
+        if isinstance(known.secrets, WorkflowSecrets):
+            known.secrets.check()
+        return known
 
     # What goes wrong.
 

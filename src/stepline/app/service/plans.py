@@ -9,7 +9,7 @@ from typing import Protocol as TypingProtocol
 from stepline.app.config_values import check_values
 from stepline.errors import UserError
 from stepline.frozen import frozen
-from stepline.model.artifact import ArtifactKind, ArtifactName
+from stepline.model.artifact import Artifact, ArtifactKind, ArtifactName
 from stepline.model.pipeline import Pipeline
 from stepline.model.protocol import Protocol, TaskReference
 from stepline.model.values import Json
@@ -20,8 +20,8 @@ from stepline.ports.executor import ScriptVersion
 class Artifacts(TypingProtocol):
     """What plans need of the registry."""
 
-    def protocol_of(self, name: ArtifactName) -> tuple[str, Protocol]:
-        """Return digest and content of a published protocol.
+    def get(self, name: ArtifactName) -> Artifact:
+        """Return a published version.
 
         Raises:
             ArtifactNotFound: There is none of this name.
@@ -34,7 +34,7 @@ class Artifacts(TypingProtocol):
             ArtifactNotFound: There is none; names what there is.
         """
 
-    def script_version(self, digest: str, name: str) -> ScriptVersion:
+    def script_version(self, digest: str, name: ArtifactName) -> ScriptVersion:
         """Return a task script, its code at hand."""
 
     def protocol(self, digest: str) -> Protocol:
@@ -112,8 +112,8 @@ class Plans:
             UserError: As `of`.
         """
         spec = pipeline.spec
-        name = protocol_name(spec.protocol)
-        digest, protocol = self._artifacts.protocol_of(name)
+        digest = self._artifacts.get(artifact_name(ArtifactKind.PROTOCOL, spec.protocol)).digest
+        protocol = self._artifacts.protocol(digest)
         pins = [self._artifacts.resolve(step.task) for step in protocol.steps]
         scripts = [f"{name}@{pin}" for name, pin in pins]
         config = self._resolve_config(spec.config)
@@ -129,7 +129,7 @@ class Plans:
             defaults=tuple(
                 StepDefaults(
                     memory_override_mb=spec.steps_memory_mb.get(step.id or str(step.index)),
-                    memory_mb=self._script(script).script.memory_mb,
+                    memory_mb=self.script(script).script.memory_mb,
                     timeout_s=spec.timeout_s,
                 )
                 for step, script in zip(protocol.steps, scripts, strict=True)
@@ -138,18 +138,15 @@ class Plans:
 
     def script(self, pin: str) -> ScriptVersion:
         """Return the task script of a pin, ``name@digest``."""
-        return self._script(pin)
+        name, _, digest = pin.partition("@")
+        return self._artifacts.script_version(digest, artifact_name(ArtifactKind.TASK_SCRIPT, name))
 
     def protocol(self, digest: str) -> Protocol:
         """Return the protocol of a digest."""
         return self._artifacts.protocol(digest)
 
-    def _script(self, pin: str) -> ScriptVersion:
-        name, _, digest = pin.partition("@")
-        return self._artifacts.script_version(digest, name)
 
-
-def protocol_name(text: str) -> ArtifactName:
+def artifact_name(kind: ArtifactKind, text: str) -> ArtifactName:
     """Return the name that ``namespace/slug:version`` means.
 
     Raises:
@@ -159,7 +156,7 @@ def protocol_name(text: str) -> ArtifactName:
     slug, colon, version = rest.partition(":")
     if not (slash and colon and namespace and slug and version):
         raise UserError(f"'{text}' is not namespace/slug:version")
-    return ArtifactName(ArtifactKind.PROTOCOL, namespace, slug, version)
+    return ArtifactName(kind, namespace, slug, version)
 
 
 def _is_secret(value: Json) -> bool:

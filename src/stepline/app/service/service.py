@@ -1,0 +1,283 @@
+"""The service as a whole: its parts put together, started and stopped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stepline.app.attempt_plans import Place
+from stepline.app.attempts import Platform
+from stepline.app.masking import Masker
+from stepline.app.registry import Registry
+from stepline.app.service.dispatcher import Dispatcher, DispatcherPorts
+from stepline.app.service.files import BUCKET, FileService, StateCatalog
+from stepline.app.service.flow import Flow
+from stepline.app.service.intake import Intake, WatchedFolder
+from stepline.app.service.pipelines import PipelineService
+from stepline.app.service.plans import Plans
+from stepline.app.service.scheduler import Scheduler
+from stepline.app.service.shared_settings import SharedSettings
+from stepline.app.service.workflows import WorkflowService
+from stepline.app.service_secrets import ServiceSecrets, resolve_config
+from stepline.errors import SteplineError
+from stepline.frozen import frozen
+from stepline.model.pipeline import PipelineSpec
+from stepline.model.values import Json
+from stepline.ports.durable_files import DurableFileStore
+from stepline.ports.executor import Executor
+from stepline.ports.logs import LogStore
+from stepline.ports.schemas import SchemaSource
+from stepline.ports.secrets import SecretBackend, SecretStore
+from stepline.ports.state import State, StoredWorkflow
+from stepline.ports.watcher import FolderWatcher, Found
+
+_STOP_S = 20.0
+
+
+@frozen(kw_only=True)
+class ServicePorts:
+    """What a service needs from outside.
+
+    Attributes:
+        state: Everything that must survive.
+        store: The files' bytes.
+        logs: Output of tasks.
+        secrets: Keeps secrets.
+        environment: Reads secrets that are not kept; None: there are none.
+        executor: Runs tasks.
+        watcher: Makes the watcher of a folder.
+        schemas: IDS and other schemas, if there are any.
+        now: Returns the time, ISO 8601 in UTC.
+        clock: Returns seconds since the epoch.
+        new_id: Returns an identifier that nothing else has and that can stand in a URL.
+        finished: Told of each workflow that came to its end: its record, masked.
+        report: Takes a line about what went wrong with the platform itself.
+    """
+
+    state: State
+    store: DurableFileStore
+    logs: LogStore
+    secrets: SecretStore
+    environment: SecretBackend | None
+    executor: Executor
+    watcher: Callable[[Path, Found], FolderWatcher]
+    schemas: SchemaSource | None
+    now: Callable[[], str]
+    clock: Callable[[], float]
+    new_id: Callable[[], str]
+    finished: Callable[[Mapping[str, Any]], None]
+    report: Callable[[str], None]
+
+
+@frozen(kw_only=True)
+class ServiceOptions:
+    """How a service is to be.
+
+    Attributes:
+        org: Slug of the organisation.
+        url: Address under which people reach it.
+        slots: Attempts at a time.
+        scratch: Folder in which attempts get a scratch folder each.
+        cache_dir: Folder for what may be lost.
+        default_runtime: Python, ``3.N``, of task scripts that name none.
+        watched: Folders whose files are taken in.
+    """
+
+    org: str
+    url: str
+    slots: int
+    scratch: Path
+    cache_dir: Path
+    default_runtime: str
+    watched: Sequence[WatchedFolder] = ()
+
+
+class Service:
+    """The parts of a service.
+
+    Args:
+        ports: What it needs from outside.
+        options: How it is to be.
+
+    Attributes:
+        options: How it is.
+        state: Everything that survives.
+        store: The files' bytes, and uploads in progress.
+        files: Files.
+        pipelines: Pipelines.
+        workflows: Workflows.
+        registry: Published artifacts.
+        settings: Shared settings.
+        secrets: Secrets.
+    """
+
+    def __init__(self, ports: ServicePorts, options: ServiceOptions) -> None:
+        self.options = options
+        self.state, self.store = ports.state, ports.store
+        self.secrets = ServiceSecrets(ports.secrets, environment=ports.environment)
+        self._ports = ports
+        self._names: dict[str, str] = {}
+        self._stop = threading.Event()
+        self.registry = Registry(
+            ports.state,
+            ports.store,
+            executor=ports.executor,
+            cache_dir=options.cache_dir,
+            default_runtime=options.default_runtime,
+            org=options.org,
+            now=ports.now,
+            new_id=ports.new_id,
+            published=self._redo_plans,
+        )
+        self._plans = Plans(self.registry, self._resolved)
+        self._flow = Flow(self._plans, now=ports.now, clock=ports.clock, new_id=ports.new_id)
+        self.settings = SharedSettings(ports.state, changed=self._redo_plans)
+        self._dispatcher = self._make_dispatcher()
+        self._scheduler = Scheduler(
+            ports.state,
+            self._flow,
+            clock=ports.clock,
+            changed=self._dispatcher.wake,
+            report=ports.report,
+        )
+        self.files = FileService(
+            ports.state,
+            self._flow,
+            org=options.org,
+            now=ports.now,
+            new_id=ports.new_id,
+            changed=self._dispatcher.wake,
+        )
+        self.pipelines = PipelineService(
+            ports.state,
+            self._flow,
+            now=ports.now,
+            new_id=ports.new_id,
+            check_secrets=self._missing_secrets,
+            changed=self._pipelines_changed,
+        )
+        self.workflows = WorkflowService(
+            ports.state,
+            self._flow,
+            logs=ports.logs,
+            new_id=ports.new_id,
+            changed=self._dispatcher.wake,
+            stop_tasks=self._dispatcher.stop_tasks,
+        )
+        self._watchers = [self._watcher(watched) for watched in options.watched]
+        self._builder = threading.Thread(
+            target=self.registry.run_builds, args=(self._stop,), name="builds"
+        )
+
+    def start(self) -> None:
+        """Begin to work."""
+        self.options.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.store.clean()
+        self._redo_plans()
+        self._builder.start()
+        self._dispatcher.start()
+        self._scheduler.start()
+        for watcher in self._watchers:
+            watcher.start()
+
+    def stop(self) -> None:
+        """End orderly: what runs is made again at the next start."""
+        self._stop.set()
+        for watcher in self._watchers:
+            watcher.stop()
+        self._scheduler.stop()
+        self._dispatcher.stop()
+        if self._builder.ident is not None:
+            self._builder.join(_STOP_S)
+        self.state.close()
+
+    @property
+    def faults(self) -> Sequence[str]:
+        """What is wrong now, a sentence each; empty while all is well."""
+        return [fault for watcher in self._watchers for fault in watcher.faults]
+
+    def _make_dispatcher(self) -> Dispatcher:
+        ports = self._ports
+        platform = Platform(
+            executor=ports.executor,
+            catalog=StateCatalog(ports.state),
+            store=ports.store,
+            schemas=ports.schemas,
+            now=ports.now,
+            new_id=ports.new_id,
+            scratch_root=str(self.options.scratch),
+            bucket=BUCKET,
+        )
+        dispatcher_ports = DispatcherPorts(
+            state=ports.state,
+            flow=self._flow,
+            platform=platform,
+            logs=ports.logs,
+            secrets=self.secrets,
+            place=self._place,
+            clock=ports.clock,
+            finished=self._finished,
+            report=ports.report,
+        )
+        return Dispatcher(dispatcher_ports, owner=ports.new_id(), slots=self.options.slots)
+
+    def _watcher(self, watched: WatchedFolder) -> FolderWatcher:
+        ports = self._ports
+        intake = Intake(
+            watched,
+            self.files,
+            state=ports.state,
+            store=ports.store,
+            new_id=ports.new_id,
+            changed=self._dispatcher.wake,
+            report=ports.report,
+        )
+        return ports.watcher(Path(watched.folder), intake.take)
+
+    def _place(self, pipeline_id: str) -> Place:
+        name = self._names.get(pipeline_id)
+        if name is None:
+            with self.state.read() as view:
+                pipeline = view.pipelines.get(pipeline_id)
+            name = self._names[pipeline_id] = pipeline.spec.name if pipeline else ""
+        url = self.options.url
+        return Place(org=self.options.org, pipeline_name=name, url=url, api_url=f"{url}/v1")
+
+    def _resolved(self, config: Mapping[str, Json]) -> Mapping[str, Json]:
+        return resolve_config(config, self.settings.all(), org=self.options.org)
+
+    def _missing_secrets(self, spec: PipelineSpec) -> Sequence[str]:
+        config = self._resolved(spec.config)
+        secrets = self.secrets.of_workflow(config, masker=Masker())
+        return [problem.message for problem in secrets.prime()]
+
+    def _finished(self, stored: StoredWorkflow) -> None:
+        self._ports.finished(
+            {
+                "id": stored.id,
+                "pipelineId": stored.pipeline_id,
+                "status": stored.status.value,
+                "output": stored.state["output"],
+                "error": stored.state["error"],
+                "startedAt": stored.created_at,
+                "finishedAt": stored.updated_at,
+            }
+        )
+
+    def _pipelines_changed(self) -> None:
+        self._names.clear()
+        self._scheduler.wake()
+        self._dispatcher.wake()
+
+    def _redo_plans(self) -> None:
+        """Make all plans now, so that no event has to wait for one to be made."""
+        self._plans.forget()
+        with self.state.read() as view:
+            pipelines = view.pipelines.all()
+        for pipeline in pipelines:
+            try:
+                self._plans.of(pipeline)
+            except SteplineError:
+                continue  # an event for this pipeline will say so, in the ledger
