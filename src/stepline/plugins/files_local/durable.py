@@ -43,6 +43,7 @@ class DurableFolder:
         """
         with self._mutex:
             if not self._session:
+                make_synced(self.root)
                 os.makedirs(self._staging, mode=0o700, exist_ok=True)
                 name = f".{_SESSIONS}.work-{os.getpid()}-{os.urandom(4).hex()}"
                 folder = os.path.join(self._staging, name)
