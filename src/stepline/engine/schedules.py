@@ -9,9 +9,9 @@ Source:
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 from stepline.model.pipeline import Schedule
+from stepline.model.pipeline_rules import time_zone
 
 
 def next_time(schedule: Schedule, after: datetime) -> datetime:
@@ -32,7 +32,7 @@ def next_time(schedule: Schedule, after: datetime) -> datetime:
     from cronsim import CronSim
 
     # Within a doubled hour the library may give the first of two equal clock times again.
-    for due in CronSim(schedule.cron, after.astimezone(ZoneInfo(schedule.zone))):
+    for due in CronSim(schedule.cron, after.astimezone(time_zone(schedule.zone))):
         moment = due.astimezone(UTC)
         if moment > after:
             return moment

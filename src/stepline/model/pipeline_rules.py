@@ -9,10 +9,14 @@ Source:
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from stepline.model.file import FileCategory
 from stepline.model.patterns import pattern_problem
 from stepline.model.pipeline import Clause
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
 
 KEYS = (
     "category",
@@ -50,6 +54,7 @@ NEGATIONS = {
     "does not exist": "exists",
 }
 
+UTC_NAME = "UTC"
 MAX_CLAUSES = 100
 MAX_VALUE = 1024
 NAME_CHARACTERS = 200
@@ -132,13 +137,28 @@ def cron_problem(cron: str) -> str:
     return ""
 
 
-def zone_problem(zone: str) -> str:
-    """Return what is wrong with the name of a time zone."""
+def time_zone(zone: str) -> tzinfo:
+    """Return the time zone of this name; UTC also on machines without a zone database.
+
+    Raises:
+        ValueError: It is unknown.
+    """
+    from datetime import UTC
     from zoneinfo import ZoneInfo
 
+    if zone == UTC_NAME:
+        return UTC
     try:
-        ZoneInfo(zone)
-    except (KeyError, ValueError, OSError):
+        return ZoneInfo(zone)
+    except (KeyError, OSError) as error:
+        raise ValueError(zone) from error
+
+
+def zone_problem(zone: str) -> str:
+    """Return what is wrong with the name of a time zone."""
+    try:
+        time_zone(zone)
+    except ValueError:
         return "it is no IANA time zone that is known here"
     return ""
 
