@@ -1,6 +1,6 @@
 """The kernel's reports about folders: inotify(7), with just the events that are needed.
 
-Why not through a library: docs/decisions/0010-folders-by-inotify-itself.md.
+Why not through a library: docs/decisions/0011-folders-by-inotify-itself.md.
 """
 
 from __future__ import annotations
