@@ -109,8 +109,8 @@ def match(condition: Condition, facts: Facts) -> Verdict:
 def decide(
     pipeline: Pipeline,
     event: EventKind,
-    record: FileRecord | None = None,
     *,
+    record: FileRecord | None = None,
     already: str = "",
     caused_by: Collection[str] = (),
     facts: Facts | None = None,

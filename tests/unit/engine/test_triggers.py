@@ -272,11 +272,11 @@ def test_match_pattern_on_too_long_text_says_so():
 
 @pytest.mark.parametrize("event", [EventKind.FILE, EventKind.LABELS])
 def test_decide_file_that_matches_fires(event):
-    assert decide(pipeline(), event, RECORD) == (Decision.FIRED, "category is raw")
+    assert decide(pipeline(), event, record=RECORD) == (Decision.FIRED, "category is raw")
 
 
 def test_decide_file_that_does_not_match_is_recorded():
-    decision = decide(pipeline(group(AND, IS_IDS)), EventKind.FILE, RECORD)
+    decision = decide(pipeline(group(AND, IS_IDS)), EventKind.FILE, record=RECORD)
     assert decision == (Decision.NOT_MATCHED, "category is IDS: the file's is RAW")
 
 
@@ -288,51 +288,54 @@ def test_decide_file_that_does_not_match_is_recorded():
     ],
 )
 def test_decide_deletion_depends_on_setting(deleted, expected):
-    assert decide(pipeline(deleted=deleted), EventKind.DELETED, RECORD) == expected
+    assert decide(pipeline(deleted=deleted), EventKind.DELETED, record=RECORD) == expected
 
 
 def test_decide_paused_pipeline_waits():
-    decision = decide(pipeline(status=PipelineStatus.PAUSED), EventKind.FILE, RECORD)
+    decision = decide(pipeline(status=PipelineStatus.PAUSED), EventKind.FILE, record=RECORD)
     assert decision == (Decision.PAUSED, "the pipeline is paused; category is raw")
 
 
 def test_decide_event_again_is_duplicate_even_if_paused():
     paused = pipeline(status=PipelineStatus.PAUSED)
-    decision = decide(paused, EventKind.FILE, RECORD, already="w-1")
+    decision = decide(paused, EventKind.FILE, record=RECORD, already="w-1")
     assert decision == (Decision.DUPLICATE, "this event made workflow w-1 before")
 
 
 def test_decide_file_that_came_from_the_pipeline_is_loop():
     own = Pipeline(id="p-9", revision=1, spec=pipeline().spec)
-    decision = decide(own, EventKind.FILE, RECORD)
+    decision = decide(own, EventKind.FILE, record=RECORD)
     assert decision == (Decision.LOOP, "the file came from this pipeline (p-9): p-9, p-0")
 
 
 def test_decide_label_change_by_own_task_is_loop():
-    decision = decide(pipeline(), EventKind.LABELS, RECORD, caused_by=["p-1"])
+    decision = decide(pipeline(), EventKind.LABELS, record=RECORD, caused_by=["p-1"])
     assert decision == (Decision.LOOP, "a task of this pipeline (p-1) made the change")
 
 
 def test_decide_own_file_that_does_not_match_is_not_matched():
     own = Pipeline(id="p-9", revision=1, spec=pipeline(group(AND, IS_IDS)).spec)
-    found = decide(own, EventKind.FILE, RECORD)
+    found = decide(own, EventKind.FILE, record=RECORD)
     assert found is not None
     assert found[0] is Decision.NOT_MATCHED
 
 
 @pytest.mark.parametrize("event", [EventKind.FILE, EventKind.LABELS, EventKind.SCHEDULE])
 def test_decide_disabled_pipeline_is_not_concerned(event):
-    assert decide(pipeline(status=PipelineStatus.DISABLED), event, RECORD) is None
+    assert decide(pipeline(status=PipelineStatus.DISABLED), event, record=RECORD) is None
 
 
 def test_decide_request_needs_no_match_and_knows_no_loop():
     asked = Pipeline(id="p-9", revision=1, spec=pipeline(Condition()).spec)
-    assert decide(asked, EventKind.REQUEST, RECORD) == (Decision.FIRED, "somebody asked for it")
+    assert decide(asked, EventKind.REQUEST, record=RECORD) == (
+        Decision.FIRED,
+        "somebody asked for it",
+    )
 
 
 def test_decide_schedule_fires_when_its_time_comes():
     scheduled = pipeline(Schedule("0 6 * * *", "Europe/Berlin"))
-    assert decide(scheduled, EventKind.FILE, RECORD) is None
+    assert decide(scheduled, EventKind.FILE, record=RECORD) is None
     decision = decide(scheduled, EventKind.SCHEDULE)
     assert decision == (Decision.FIRED, "its time has come: 0 6 * * * (Europe/Berlin)")
 
@@ -342,5 +345,5 @@ def test_decide_schedule_does_not_concern_pipeline_on_files():
 
 
 def test_decide_takes_facts_of_the_caller():
-    decision = decide(pipeline(), EventKind.FILE, RECORD, facts={"category": ("IDS",)})
+    decision = decide(pipeline(), EventKind.FILE, record=RECORD, facts={"category": ("IDS",)})
     assert decision == (Decision.NOT_MATCHED, "category is raw: the file's is IDS")

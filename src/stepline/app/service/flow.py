@@ -106,7 +106,7 @@ class Flow:
         facts = facts_of(record)
         entries = []
         for pipeline in tx.pipelines.all():
-            decided = decide(pipeline, kind, record, caused_by=caused_by, facts=facts)
+            decided = decide(pipeline, kind, record=record, caused_by=caused_by, facts=facts)
             if decided is not None:
                 what = EventKind.DELETED if kind is EventKind.DELETED else EventKind.FILE
                 # A version that fired when it came does not fire again when its labels change.
@@ -138,7 +138,7 @@ class Flow:
         Returns:
             What was decided; None if the pipeline is not for such events, or disabled.
         """
-        decided = decide(pipeline, kind, record)
+        decided = decide(pipeline, kind, record=record)
         if decided is None:
             return None
         key = f"{pipeline.id}/{kind.value}/{key}"

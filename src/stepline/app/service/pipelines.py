@@ -178,7 +178,9 @@ class PipelineService:
             while len(found) < limit:
                 page = view.files.page(after=after, limit=_PAGE)
                 for record in page.items:
-                    decided = decide(pipeline, EventKind.FILE, record, facts=facts_of(record))
+                    decided = decide(
+                        pipeline, EventKind.FILE, record=record, facts=facts_of(record)
+                    )
                     if decided and decided[0] is not Decision.NOT_MATCHED:
                         found.append(WouldFire(record, *decided))
                 after = page.after

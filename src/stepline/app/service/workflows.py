@@ -222,7 +222,7 @@ class WorkflowService:
                     if not in_time or _kind_of(status) not in kinds:
                         continue
                     decided = decide(
-                        _enabled(pipeline), EventKind.FILE, record, facts=facts_of(record)
+                        _enabled(pipeline), EventKind.FILE, record=record, facts=facts_of(record)
                     )
                     if decided is not None and decided[0] is Decision.FIRED:
                         chosen.append(record)
