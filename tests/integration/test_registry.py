@@ -155,12 +155,13 @@ def test_upload_returns_before_the_build_which_needs_no_client(service, hello):
     [
         ("config.json", "main.greet", "main.gret", "config.json:"),
         ("config.json", '"functions"', '"function"', "config.json:"),
+        ("config.json", "python3.11", "python3.99", "config.json:"),
         ("main.py", "def greet", "import no_such_module\ndef greet", "main.py:"),
         ("main.py", "def greet", "raise RuntimeError('no licence')\ndef greet", "main.py:"),
         ("manifest.json", '"task-script"', '"protocol"', "manifest.json:"),
         ("requirements.txt", "", "--no-index\nno-such-package==1.0\n", "requirements.txt:2"),
     ],
-    ids=["function", "key", "missing module", "raises", "kind", "requirement"],
+    ids=["function", "key", "runtime", "missing module", "raises", "kind", "requirement"],
 )
 def test_build_of_a_faulty_task_script_fails_with_the_place(service, hello, file, old, new, line):
     change(hello / file, old, new)
@@ -197,6 +198,29 @@ def test_build_keeps_what_imports_print_but_not_words_that_stop_clients(service,
     build, log = service.put(SCRIPT, hello)
     assert build.status is BuildStatus.SUCCEEDED
     assert "child process exited with code 1; or so" in log
+
+
+def test_build_whose_import_floods_its_log_keeps_a_part(service, hello):
+    flood = (
+        "for number in range(9000):\n    print(number)\nraise RuntimeError('at last')\ndef greet"
+    )
+    change(hello / "main.py", "def greet", flood)
+    build, log = service.put(SCRIPT, hello)
+    assert build.status is BuildStatus.FAILED
+    assert "4999" in log
+    assert "5000" not in log
+    assert "further output is not kept: over 5,000 lines" in log
+    assert [text for text in log if text.startswith("main.py:") and "at last" in text]
+    assert "RuntimeError: at last" in log
+    assert log[-1] == f"{SCRIPT} is not published"
+
+
+def test_build_with_a_hook_is_refused_where_hooks_are(service, hello):
+    (hello / "init").mkdir()
+    (hello / "init" / "before_install").write_text("touch /made-by-the-hook\n")
+    build, log = service.put(SCRIPT, hello)
+    assert build.status is BuildStatus.FAILED
+    assert any(text.startswith("error: init/before_install: ") for text in log)
 
 
 def test_build_warns_of_a_manifest_with_another_identity(service, hello):

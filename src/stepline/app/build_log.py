@@ -8,7 +8,7 @@ from stepline.errors import Problem, UserError
 from stepline.parsing.render import render_problem
 from stepline.ports.state import State
 
-MAX_LINES = 5_000
+MAX_OUTPUT_LINES = 5_000
 _MAX_LINE = 2_000
 # Deploy clients take these words in a log for the end of a build that failed.
 _CLIENTS_STOP_AT = "child process exited with code 1,"
@@ -41,11 +41,15 @@ class BuildLog:
         for line in text.splitlines():
             if not line.strip():
                 continue
-            self._count += 1
-            if self._count <= MAX_LINES:
-                self._lines.append((at, line[:_MAX_LINE].replace(_CLIENTS_STOP_AT, _HARMLESS)))
-            elif self._count == MAX_LINES + 1:
-                self._lines.append((at, f"further output is not kept: over {MAX_LINES:,} lines"))
+            self._lines.append((at, line[:_MAX_LINE].replace(_CLIENTS_STOP_AT, _HARMLESS)))
+
+    def output(self, text: str) -> None:
+        """Add what user code printed, as long as it is not too much."""
+        self._count += 1
+        if self._count <= MAX_OUTPUT_LINES:
+            self.add(text)
+        elif self._count == MAX_OUTPUT_LINES + 1:
+            self.add(f"further output is not kept: over {MAX_OUTPUT_LINES:,} lines")
 
     def say(self, text: str) -> None:
         """Add the lines of a text, and make all lines last."""

@@ -131,7 +131,8 @@ class Builder:
             version,
             task_id=build.id,
             scratch_root=self._contents.cache_dir / "unpacking",
-            tell=log.add,
+            tell=log.output,
+            explain=log.add,
         )
         _refuse_errors(log, problems)
         names = ", ".join(function.slug for function in version.script.functions)

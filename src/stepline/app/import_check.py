@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from stepline.model.task_script import Function
 from stepline.ports.executor import Executor, LogLine, ScriptVersion
 
 TIMEOUT_S = 120.0
-_LOG_BYTES = 256 * 1024
+_LOG_BYTES = 1024 * 1024
 _FRAME = re.compile(r'File "func/([^"]+)", line (\d+)')
 _NOTHING_KNOWN = (OutcomeKind.LOST, OutcomeKind.CANCELLED)
 
@@ -26,6 +27,7 @@ def check_imports(
     task_id: str,
     scratch_root: Path,
     tell: Callable[[str], None],
+    explain: Callable[[str], None],
 ) -> list[Problem]:
     """Import each function as a task would, without a task's context.
 
@@ -34,7 +36,8 @@ def check_imports(
         version: The task script.
         task_id: Prefix of the ids under which the executor knows the imports.
         scratch_root: Folder for temporary folders.
-        tell: Told each line that an import prints, and of tracebacks.
+        tell: Told each line that an import prints.
+        explain: Told the traceback of each import that fails.
 
     Returns:
         An error for each function that cannot be imported.
@@ -45,15 +48,14 @@ def check_imports(
     problems = []
     scratch_root.mkdir(parents=True, exist_ok=True)
     for number, function in enumerate(version.script.functions):
-        with tempfile.TemporaryDirectory(dir=scratch_root) as scratch:
+        with tempfile.TemporaryDirectory(dir=scratch_root, prefix=f"{os.getpid()}-") as scratch:
             request = _request(f"{task_id}-{number}", function, version)
             outcome = executor.run(version, request, services=_Silent(tell), scratch=scratch)
         if outcome.kind in _NOTHING_KNOWN:
             raise PlatformError(f"the import was broken off: {outcome.message}", retryable=True)
         if not outcome.succeeded:
             problems.append(_problem(function, outcome))
-            for line in outcome.traceback.splitlines():
-                tell(line)
+            explain(outcome.traceback)
     return problems
 
 

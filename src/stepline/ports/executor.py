@@ -107,7 +107,7 @@ class Executor(Protocol):
     def run(
         self, version: ScriptVersion, request: TaskRequest, *, services: TaskServices, scratch: str
     ) -> TaskOutcome:
-        """Run one attempt and wait for its end.
+        """Run one attempt, or only its import where it asks for no more, and wait for its end.
 
         Args:
             version: The task script, prepared before.
