@@ -16,7 +16,6 @@ from contextlib import contextmanager, suppress
 
 from stepline.plugins.files_local.work_folders import hold, sweep_stale
 
-_PREFIXES = [f"{number:02x}" for number in range(256)]
 _SESSIONS = "staging"
 
 
@@ -32,7 +31,7 @@ class DurableFolder:
         self.blobs = os.path.join(root, "blobs")
         self._staging = os.path.join(root, "staging")
         self._mutex = threading.Lock()
-        self._is_ready = False
+        self._synced: set[str] = set()
         self._session = ""
 
     def session(self) -> str:
@@ -66,7 +65,10 @@ class DurableFolder:
         Raises:
             OSError: They cannot be kept. What was not synced has no name.
         """
-        self._prepare()
+        if not moves:
+            return
+        folders = {os.path.dirname(target) for target in moves.values()}
+        self._prepare(folders)
         left, synced = dict(moves), set[str]()
         may_be_there = True
         while left:
@@ -78,7 +80,7 @@ class DurableFolder:
                 left = {path: to for path, to in left.items() if not _placed(path, to, synced)}
             # What was there was removed just now; it is synced and placed the next time.
             may_be_there = False
-        sync_folders(os.path.dirname(target) for target in moves.values())
+        sync_folders(folders)
 
     def reuse(self, target: str, size: int) -> bool:
         """Publish bytes that are there already; False where they are not.
@@ -86,7 +88,7 @@ class DurableFolder:
         Raises:
             OSError: The disk failed.
         """
-        self._prepare()
+        self._prepare(set())
         with self.locked(exclusively=False):
             try:
                 if os.stat(target).st_size != size:
@@ -114,18 +116,20 @@ class DurableFolder:
         finally:
             os.close(descriptor)
 
-    def _prepare(self) -> None:
-        """Make all folders for blobs at once, so that publishing never syncs a new one."""
+    def _prepare(self, folders: set[str]) -> None:
+        """Make folders for blobs; syncs what this object has not seen synced."""
         with self._mutex:
-            if self._is_ready:
-                return
-            make_synced(self.blobs)
-            for prefix in set(_PREFIXES).difference(os.listdir(self.blobs)):
-                with suppress(FileExistsError):
-                    os.mkdir(os.path.join(self.blobs, prefix), mode=0o700)
-            # Somebody may have been killed before these were synced.
-            sync_folders([self.blobs, self.root, os.path.dirname(self.root)])
-            self._is_ready = True
+            if not self._synced:
+                make_synced(self.blobs)
+                found = [os.path.join(self.blobs, name) for name in os.listdir(self.blobs)]
+                # Who made these may have been killed before it synced them.
+                sync_folders([self.blobs, self.root, os.path.dirname(self.root)])
+                self._synced.update([self.blobs, *found])
+            if missing := folders - self._synced:
+                for folder in missing:
+                    os.makedirs(folder, mode=0o700, exist_ok=True)
+                sync(self.blobs)
+                self._synced |= missing
 
 
 def make_synced(folder: str) -> None:

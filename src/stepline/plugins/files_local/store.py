@@ -54,15 +54,19 @@ class FolderStore:
         return FolderStaging(self)
 
     def new_area(self) -> str:
-        """Make a folder for a staging area and return its path.
+        """Return a path that nobody else begins the paths of staged files with.
+
+        All areas share one folder: making one for each costs as much as syncing a file.
 
         Raises:
-            OSError: It cannot be made.
+            OSError: The folder cannot be made.
         """
-        home = self._disk.session() if self._disk else os.path.join(self._root, "staging")
-        path = os.path.join(home, f"{os.getpid()}-{next(self._areas)}")
-        os.makedirs(path, mode=0o700, exist_ok=True)
-        return path
+        if self._disk:
+            home = self._disk.session()
+        else:
+            home = os.path.join(self._root, "staging")
+            os.makedirs(home, mode=0o700, exist_ok=True)
+        return os.path.join(home, f"{os.getpid()}-{next(self._areas)}")
 
     def take(self, digests: Mapping[str, str]) -> None:
         """Take over files that have been measured.
@@ -209,16 +213,15 @@ class FolderStore:
 
 
 class FolderStaging:
-    """Bytes that one attempt wrote; a folder of their own inside the store's.
+    """Bytes that one attempt wrote; files of their own inside the store's folder.
 
     Args:
-        store: Where they go when they are published, and the folder is made when the
-            first bytes arrive.
+        store: Where they go when they are published.
     """
 
     def __init__(self, store: FolderStore) -> None:
         self._store = store
-        self._path = ""
+        self._area = ""
         self._is_lost = False
         self._staged: dict[str, Staged] = {}
         self._numbers = itertools.count(1)
@@ -236,8 +239,8 @@ class FolderStaging:
         """
         target = ""
         try:
-            self._path = self._path or self._store.new_area()
-            target = os.path.join(self._path, str(next(self._numbers)))
+            self._area = self._area or self._store.new_area()
+            target = f"{self._area}-{next(self._numbers)}"
             if not move or not _move(path, target):
                 _copy(path, target)
             staged, sha256 = measured(target)
@@ -291,11 +294,6 @@ class FolderStaging:
         for staged in self._staged.values():
             _remove(staged.path)
         self._staged.clear()
-        try:
-            os.rmdir(self._path)
-        except OSError:
-            pass
-        self._path = ""
 
 
 def open_blob(path: str) -> BufferedReader:

@@ -23,8 +23,10 @@ HOUR_S = 3600.0
 
 @pytest.fixture
 def store(tmp_path):
-    """A store that has its folders already."""
+    """A store that has the folders for all blobs already."""
     made = FolderStore(str(tmp_path / "store"), durable=True)
+    for number in range(256):
+        (tmp_path / "store" / "blobs" / f"{number:02x}").mkdir(parents=True)
     publish(made, tmp_path, b"first")
     return made
 
@@ -80,6 +82,11 @@ def test_publish_syncs_the_file_before_and_the_folder_after_it_is_named(store, t
     assert calls == [("sync", where), ("rename", target), ("sync", os.path.dirname(target))]
 
 
+def test_publish_of_nothing_asks_nothing_of_the_disk(store, calls):
+    store.staging().publish()
+    assert calls == []
+
+
 def test_publish_of_many_syncs_each_folder_once_after_all_files(store, tmp_path, calls):
     area = staged(store, tmp_path, *(b"%d" % number for number in range(40)))
     calls.clear()
@@ -107,6 +114,17 @@ def test_first_publish_syncs_every_folder_that_it_made(tmp_path, calls):
     synced = {path for kind, path in calls if kind == "sync"}
     made = ["", "home", "home/store", "home/store/blobs", f"home/store/blobs/{DIGEST[:2]}"]
     assert {os.path.normpath(tmp_path / folder) for folder in made} <= synced
+
+
+def test_publish_syncs_a_new_folder_before_it_puts_bytes_there(tmp_path, calls):
+    store = FolderStore(str(tmp_path / "store"), durable=True)
+    publish(store, tmp_path, b"in another folder")
+    area = staged(store, tmp_path, CONTENT)
+    calls.clear()
+    area.publish()
+    blobs = str(tmp_path / "store" / "blobs")
+    assert calls[0] == ("sync", blobs)
+    assert [path for _, path in calls].count(blobs) == 1
 
 
 @pytest.mark.parametrize("size", [0, len(CONTENT) - 1, len(CONTENT) + 1])
