@@ -38,7 +38,7 @@ class Service:
     def __init__(self, home, cache, executor):
         home.mkdir(exist_ok=True)
         self.home = home
-        self.told = []
+        self.told, self.reported = [], []
         numbers = itertools.count(1)
         self.state = stepline_state(f"sqlite:///{home}/state.db")
         self.registry = Registry(
@@ -51,6 +51,7 @@ class Service:
             now=lambda: f"2026-11-20T12:00:00.{next(numbers):06}Z",
             new_id=lambda: f"build-{os.getpid()}-{next(numbers)}",
             published=lambda: self.told.append(len(self.told)),
+            report=self.reported.append,
         )
 
     def upload(self, name, folder, **options):
@@ -484,3 +485,19 @@ def test_source_is_what_was_uploaded(service, hello):
             (hello / "config.json").read_text()
         )
         assert sorted(source.namelist()) == sorted(path.name for path in hello.iterdir())
+
+
+def test_build_that_the_state_cannot_take_is_reported_and_tried_again(service, hello):
+    build = service.upload(SCRIPT, hello)
+    stop = threading.Event()
+    write, service.state.write = service.state.write, None
+    thread = threading.Thread(target=service.registry.run_builds, args=(stop,))
+    thread.start()
+    reported = wait_until(lambda: service.reported)
+    service.state.write = write
+    done = wait_until(lambda: service.registry.build(build.id).finished_at, seconds=20)
+    stop.set()
+    thread.join(20)
+    assert reported
+    assert done
+    assert service.reported[0].startswith("a build is tried again: ")

@@ -22,6 +22,8 @@ class BuildLog:
         state: Where they go.
         build_id: The build.
         now: Returns the time, ISO 8601 in UTC.
+
+    Attributes:
         hidden: Path of the folder that is built, which is left out of lines.
     """
 
@@ -41,7 +43,7 @@ class BuildLog:
         for line in text.splitlines():
             if not line.strip():
                 continue
-            self._lines.append((at, line[:_MAX_LINE].replace(_CLIENTS_STOP_AT, _HARMLESS)))
+            self._lines.append((at, _storable(line)))
 
     def output(self, text: str) -> None:
         """Add what user code printed, as long as it is not too much."""
@@ -82,3 +84,9 @@ class BuildLog:
     def end(self, text: str) -> list[tuple[str, str]]:
         """Return the lines that do not last yet and a last one, which is always kept."""
         return [*self.take(), (self._now(), text[:_MAX_LINE])]
+
+
+def _storable(line: str) -> str:
+    """Return a line without what no database keeps, and without words that stop clients."""
+    whole = line[:_MAX_LINE].encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+    return whole.replace(_CLIENTS_STOP_AT, _HARMLESS)

@@ -11,7 +11,7 @@ from stepline.app.artifact_contents import ArtifactContents
 from stepline.app.artifact_names import check_name, is_prerelease
 from stepline.app.builds import Builder
 from stepline.app.published import matches, not_found, resolve_task
-from stepline.errors import ArtifactNotFound, PlatformError, VersionExists
+from stepline.errors import ArtifactNotFound, VersionExists
 from stepline.model.artifact import Artifact, ArtifactKind, ArtifactName, Build, BuildStatus
 from stepline.model.protocol import Protocol, TaskReference
 from stepline.ports.executor import Executor, ScriptVersion
@@ -36,6 +36,7 @@ class Registry:
         now: Returns the time, ISO 8601 in UTC.
         new_id: Returns an identifier that nothing else has and that can stand in a URL.
         published: Called after a version was published, moved or deleted.
+        report: Takes a line about what went wrong with the platform itself.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Registry:
         now: Callable[[], str],
         new_id: Callable[[], str],
         published: Callable[[], None] = lambda: None,
+        report: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._state = state
         self._store = store
@@ -57,6 +59,7 @@ class Registry:
         self._now = now
         self._new_id = new_id
         self._published = published
+        self._report = report
         self._contents = ArtifactContents(
             state, store, cache_dir=cache_dir, default_runtime=default_runtime
         )
@@ -373,7 +376,9 @@ class Registry:
             try:
                 if self.build_next(stopping=stop.is_set) is None:
                     self._wait()
-            except PlatformError:
+            except Exception as error:  # noqa: BLE001  (no fault may end all later builds)
+                if not stop.is_set():
+                    self._report(f"a build is tried again: {type(error).__name__}: {error}")
                 stop.wait(_AGAIN_SECONDS)
 
 
