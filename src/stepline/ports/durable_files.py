@@ -57,6 +57,9 @@ class DurableFileStore(FileStore, Protocol):
         """Remove what dead processes left half-done, and uploads that were given up.
 
         What living processes are at stays. To be called when a service starts.
+
+        Raises:
+            PlatformError: The folder cannot be read.
         """
 
     @property

@@ -53,6 +53,10 @@ class DurableFolder:
     def sweep(self) -> None:
         """Remove the staging folders that dead processes left."""
         sweep_stale(self._staging, _SESSIONS)
+        # Who was killed before it could lock its folder left an empty one.
+        for name in os.listdir(self._staging) if os.path.isdir(self._staging) else ():
+            with suppress(OSError):
+                os.rmdir(os.path.join(self._staging, name))
 
     def keep(self, moves: Mapping[str, str]) -> None:
         """Give bytes their names; when this returns they are on the disk.

@@ -189,10 +189,17 @@ class FolderStore:
             raise disk_error(error, "unused bytes cannot be removed", retryable=True) from error
 
     def clean(self) -> None:
-        """Remove staging folders of dead processes, and uploads that were given up."""
-        if self._disk:
-            self._disk.sweep()
-        self.uploads.clean()
+        """Remove staging folders of dead processes, and uploads that were given up.
+
+        Raises:
+            PlatformError: The folder cannot be read.
+        """
+        try:
+            if self._disk:
+                self._disk.sweep()
+            self.uploads.clean()
+        except OSError as error:
+            raise disk_error(error, "left-over files cannot be removed", retryable=True) from error
 
     @property
     def uploads(self) -> FolderUploads:
