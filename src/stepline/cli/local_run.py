@@ -20,6 +20,7 @@ from stepline.app.run_local import RunPorts, RunResult
 from stepline.app.run_plan import Machine
 from stepline.app.workflow_runner import Attempt
 from stepline.bootstrap import Plugins
+from stepline.cli.home import read_settings_file
 from stepline.cli.interrupts import Interrupted, interruptible
 from stepline.cli.progress import Progress, make_progress
 from stepline.errors import Location, PlatformError, SettingsError, TaskError
@@ -28,7 +29,6 @@ from stepline.model.task import Isolation, OutcomeKind
 from stepline.model.workflow import Workflow, WorkflowStatus
 from stepline.ports.executor import ExecutorOptions, LogLine
 from stepline.ports.lake import LOG_NAME, RECORD_FILES, RECORD_NAME
-from stepline.settings import Settings
 
 _SHOWN_CHARACTERS = 2000
 
@@ -100,7 +100,7 @@ class LocalRun:
 
     def __init__(self, choices: Choices, environ: Mapping[str, str]) -> None:
         self.choices = choices
-        self.settings = _read_settings(environ)
+        self.settings = read_settings_file(environ)
         self.cache_dir = settings.cache_dir(environ)
         self.plugins = Plugins(self.cache_dir, environ)
         self.plugins.load_all(self.settings.plugins)
@@ -306,15 +306,6 @@ def _exit_code(workflow: Workflow) -> int:
         return 0
     ends = [state.outcomes[-1].kind for state in workflow.steps if state.outcomes]
     return PlatformError.exit_code if OutcomeKind.LOST in ends[-1:] else TaskError.exit_code
-
-
-def _read_settings(environ: Mapping[str, str]) -> Settings:
-    path = Path(settings.FILE_NAME)
-    try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot be read: {error}", where=Location(str(path))) from error
-    return settings.read_settings(text, path=str(path), environ=environ)
 
 
 def _work_folder(out: Path, workflow_id: str) -> Path:

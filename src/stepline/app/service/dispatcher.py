@@ -81,6 +81,7 @@ class Dispatcher:
         self._stopping = threading.Event()
         self._secrecies: dict[str, Secrecy] = {}
         self._dropped: list[QueuedTask] = []
+        self._running: set[str] = set()
         self._threads = [
             threading.Thread(target=self._serve, name=f"slot-{number}") for number in range(slots)
         ]
@@ -111,7 +112,10 @@ class Dispatcher:
     def stop_tasks(self, moved: Moved) -> None:
         """End the attempts that a workflow does not want any more."""
         for step in moved.stopped:
-            self._ports.platform.executor.cancel(task_id_of(moved.stored.id, step))
+            task_id = task_id_of(moved.stored.id, step)
+            # One that does not run would be cancelled when it is attempted again.
+            if task_id in self._running:
+                self._ports.platform.executor.cancel(task_id)
 
     # One slot.
 
@@ -181,19 +185,22 @@ class Dispatcher:
             place=ports.place(stored.pipeline_id),
             now=ports.platform.now(),
         )
+        secrecy = self._secrecy(workflow)
         following: list[_Claim] = []
+        self._running.add(plan.task_id)
         log = ports.logs.writer(stored.id, step=task.step, attempt=task.attempt)
         try:
             run_attempt(
                 plan,
                 ports.platform,
-                self._secrecy(workflow),
+                secrecy,
                 log=log.add,
                 keep=lambda record, changes: following.extend(
                     self._kept(claim.lease, record, changes)
                 ),
             )
         finally:
+            self._running.discard(plan.task_id)
             log.close()
         return following[0] if following else None
 
