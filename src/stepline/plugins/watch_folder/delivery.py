@@ -135,6 +135,7 @@ class Delivery:
     def _is_news(self, relative: str) -> bool:
         with self._lock:
             if relative in self._pending:
+                self._faults.keep_path(self._path(relative))
                 return False
         stamp = self._stamp(relative)
         return stamp is not None and self._file(relative, stamp) not in self._delivered

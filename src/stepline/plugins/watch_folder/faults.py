@@ -31,6 +31,12 @@ class Faults:
                 if paths is not None and len(paths) < _KEPT:
                     paths[path] = text
 
+    def keep_path(self, path: str) -> None:
+        """A look at everything leaves a path for later: what was wrong with it still is."""
+        with self._lock:
+            if self._fresh is not None and path in self._paths:
+                self._fresh[path] = self._paths[path]
+
     def begin(self) -> None:
         """A look at everything begins."""
         with self._lock:
