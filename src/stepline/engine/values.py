@@ -20,7 +20,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 _DATE_LENGTH = len("2024-01-31")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def same(stored: Any, wanted: Any, *, fold: bool = False) -> bool:
@@ -66,7 +66,7 @@ def in_bound(stored: Any, name: str, *, bound: Any) -> bool:
         return number is not None and compare(stored, number)
     if not isinstance(stored, str):
         return False
-    moment, limit = _instant(stored), _instant(bound, round_up=name in ("gt", "lte"))
+    moment, limit = instant(stored), instant(bound, round_up=name in ("gt", "lte"))
     if moment is not None and limit is not None:
         return compare(moment, limit)
     return compare(stored, text_of(bound))
@@ -83,7 +83,7 @@ def _number(value: Any) -> float | int | None:
         return None
 
 
-def _instant(value: Any, *, round_up: bool = False) -> datetime | None:
+def instant(value: Any, *, round_up: bool = False) -> datetime | None:
     """Read an ISO 8601 date or time, UTC where it names no zone.
 
     Args:
@@ -92,7 +92,7 @@ def _instant(value: Any, *, round_up: bool = False) -> datetime | None:
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         try:
-            return _EPOCH + timedelta(milliseconds=value)
+            return EPOCH + timedelta(milliseconds=value)
         except (OverflowError, ValueError):
             return None
     try:

@@ -5,36 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from stepline.model.file import FileRecord
-from stepline.plugins.state_sql.records import labels_text, record_of, row_of
+from stepline.plugins.state_sql.file_index import FileIndex
+from stepline.plugins.state_sql.file_search import FileSearch, Totals
+from stepline.plugins.state_sql.records import COLUMNS, labels_text, record_of, row_of
 from stepline.plugins.state_sql.tables import counters, files, found_files
 from stepline.ports.files import Changes, FileConflict, LabelEdit
 from stepline.ports.state import Page
 
 _LABELS = "labels"
 
-_wanted = [
-    files.c[name] for name in ("number", "file_id", "key", "version", "labels", "record", "deleted")
-]
-_GET = select(*_wanted).where(files.c.file_id == bindparam("wanted"))
+_GET = select(*COLUMNS).where(files.c.file_id == bindparam("wanted"))
 _VERSION = (
-    select(*_wanted)
+    select(*COLUMNS)
     .where(files.c.key == bindparam("a_key"), files.c.version == bindparam("wanted"))
     .order_by(files.c.number.desc())
     .limit(1)
 )
-_found = select(*_wanted).join(found_files, found_files.c.file == files.c.number)
+_found = select(*COLUMNS).join(found_files, found_files.c.file == files.c.number)
 _LATEST = _found.where(found_files.c.key == bindparam("a_key"))
 _NEWEST = _found.order_by(found_files.c.file)
 _VERSIONS = (
-    select(*_wanted)
+    select(*COLUMNS)
     .where(files.c.key == bindparam("a_key"), files.c.deleted == 0)
     .order_by(files.c.number)
 )
 _WRITTEN = (
-    select(*_wanted).where(files.c.workflow_id == bindparam("wanted")).order_by(files.c.number)
+    select(*COLUMNS).where(files.c.workflow_id == bindparam("wanted")).order_by(files.c.number)
 )
 
 _ADD = insert(files)
@@ -44,19 +43,24 @@ _SET_LABELS = (
     .values(labels=bindparam("a_labels"))
 )
 _SET_DELETED = update(files).where(files.c.number == bindparam("a_number")).values(deleted=1)
-_HIDE_KEY = delete(found_files).where(found_files.c.key == bindparam("a_key"))
-_HIDE = delete(found_files).where(found_files.c.file == bindparam("a_number"))
-_SHOW = insert(found_files)
+_IS_FOUND = select(found_files.c.file).where(found_files.c.file == bindparam("a_number"))
 _COUNTER = select(counters.c.value).where(counters.c.name == _LABELS)
 _SET_COUNTER = update(counters).where(counters.c.name == _LABELS).values(value=bindparam("a_value"))
 _ADD_COUNTER = insert(counters)
 
 
 class SqlFiles:
-    """File versions."""
+    """File versions.
 
-    def __init__(self, connection: Connection) -> None:
+    Args:
+        connection: Within a transaction.
+        totals: Known totals of searches; None in a transaction whose changes may not last.
+    """
+
+    def __init__(self, connection: Connection, totals: Totals | None = None) -> None:
         self._connection = connection
+        self._index = FileIndex(connection)
+        self._search = FileSearch(connection, totals)
 
     def get(self, file_id: str) -> FileRecord | None:
         """Return the file version with this id; deleted ones too."""
@@ -77,24 +81,14 @@ class SqlFiles:
 
     def search(self, payload: Any, *, overlay: Sequence[FileRecord] = ()) -> dict[str, Any]:
         """Return what `engine.search.search` would for the newest version of every file."""
-        from stepline.engine.search import document, search
-
-        search(payload, [])
-        replaced = {record.pointer.key for record in overlay}
-        kept = (record for record in self.newest() if record.pointer.key not in replaced)
-        return search(payload, (document(record) for part in (kept, overlay) for record in part))
+        return self._search.search(payload, overlay)
 
     def page(self, *, prefix: str = "", after: int = 0, limit: int = 100) -> Page[FileRecord]:
         """Return newest versions whose keys begin with ``prefix``, in the order of commits."""
-        within = [found_files.c.key >= prefix]
-        if end := _end_of(prefix):
-            within.append(found_files.c.key < end)
-        counted = select(func.count()).select_from(found_files)
-        total = self._connection.execute(counted.where(*within) if prefix else counted).scalar()
-        part = _NEWEST.where(found_files.c.file > after).limit(limit + 1)
-        rows = self._connection.execute(part.where(*within) if prefix else part).all()
-        following = rows[limit - 1].number if len(rows) > limit else 0
-        return Page([record_of(row) for row in rows[:limit]], total or 0, following)
+        total, numbers = self._search.page(prefix, after=after, limit=limit + 1)
+        shown = numbers[:limit]
+        following = shown[-1] if len(numbers) > limit and shown else 0
+        return Page(self._search.records(shown), total, following)
 
     def versions(self, key: str) -> Sequence[FileRecord]:
         """Return all versions of a file but deleted ones, oldest first."""
@@ -131,7 +125,14 @@ class SqlFiles:
         row = self._row(file_id)
         if row is not None:
             self._connection.execute(_SET_DELETED, {"a_number": row.number})
-            self._connection.execute(_HIDE, {"a_number": row.number})
+            self._hide(row)
+
+    def _hide(self, row: Row[Any]) -> None:
+        if self._is_found(row.number):
+            self._index.hide(row.number, record_of(row))
+
+    def _is_found(self, number: int) -> bool:
+        return self._connection.execute(_IS_FOUND, {"a_number": number}).first() is not None
 
     def _row(self, file_id: str) -> Row[Any] | None:
         return self._connection.execute(_GET, {"wanted": file_id}).first()
@@ -150,19 +151,22 @@ class SqlFiles:
     def _add(self, record: FileRecord) -> None:
         added = self._connection.execute(_ADD, row_of(record))
         number = added.inserted_primary_key[0]  # type: ignore[index]  # one row has one
-        key = record.pointer.key
-        self._connection.execute(_HIDE_KEY, {"a_key": key})
-        row = {"file": number, "key": key, "size": record.size, "created_us": None}
-        self._connection.execute(_SHOW, row)
+        before = self._connection.execute(_LATEST, {"a_key": record.pointer.key}).first()
+        if before is not None:
+            self._index.hide(before.number, record_of(before))
+        self._index.show(number, record)
         self._note_labels(record)
 
     def _edit(self, edit: LabelEdit) -> None:
         row = self._row(edit.file_id)
         if row is None:
             return
-        record = edit.apply(record_of(row))
+        before = record_of(row)
+        record = edit.apply(before)
         given = {"a_number": row.number, "a_labels": labels_text(record.labels)}
         self._connection.execute(_SET_LABELS, given)
+        if self._is_found(row.number):
+            self._index.relabel(row.number, before, record)
         self._note_labels(record)
 
     def _note_labels(self, record: FileRecord) -> None:
@@ -181,14 +185,3 @@ class SqlFiles:
 
 def _one(row: Row[Any] | None) -> FileRecord | None:
     return None if row is None else record_of(row)
-
-
-def _end_of(prefix: str) -> str:
-    """Return the least text after all that begin with a prefix, empty where there is none."""
-    for at in range(len(prefix) - 1, -1, -1):
-        following = ord(prefix[at]) + 1
-        if following == 0xD800:  # surrogates are no characters
-            following = 0xE000
-        if following <= 0x10FFFF:
-            return prefix[:at] + chr(following)
-    return ""

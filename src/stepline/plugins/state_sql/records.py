@@ -7,6 +7,12 @@ from typing import Any
 
 from stepline.model.file import FileCategory, FilePointer, FileRecord, Label
 from stepline.plugins.state_sql.plain import dump, load
+from stepline.plugins.state_sql.tables import files
+
+COLUMNS = tuple(
+    files.c[name] for name in ("number", "file_id", "key", "version", "labels", "record")
+)
+"""What `record_of` needs, and the version's number."""
 
 
 def row_of(record: FileRecord) -> dict[str, Any]:

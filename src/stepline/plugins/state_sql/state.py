@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from stepline.errors import PlatformError
+from stepline.plugins.state_sql.file_search import Totals
 from stepline.plugins.state_sql.schema import ensure_schema
 from stepline.plugins.state_sql.sqlite import DATABASE_ERRORS, SqliteDatabase
 from stepline.plugins.state_sql.transaction import SqlTransaction
@@ -29,6 +30,7 @@ class SqlState:
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
         self._closed = False
+        self._totals = Totals()
         try:
             ensure_schema(database)
             self._writer = Writer(database)
@@ -50,7 +52,7 @@ class SqlState:
             raise PlatformError("the state is closed")
         try:
             with self._database.reader() as connection:
-                yield SqlTransaction(connection)
+                yield SqlTransaction(connection, self._totals)
         except DATABASE_ERRORS as error:
             raise self._database.explain(error) from error
 

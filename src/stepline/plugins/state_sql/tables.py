@@ -63,11 +63,13 @@ found_files = Table(
     Column("file", _ROW, ForeignKey("files.number"), primary_key=True, autoincrement=False),
     _text("key"),
     _count("size"),
+    Column("created_at", Text, nullable=True),
     Column("created_us", BigInteger, nullable=True),
     UniqueConstraint("key", name="uq_found_files_key"),
 )
 Index("ix_found_files_size", found_files.c.size, found_files.c.file)
-Index("ix_found_files_created", found_files.c.created_us, found_files.c.file)
+Index("ix_found_files_created_at", found_files.c.created_at, found_files.c.file)
+Index("ix_found_files_created_us", found_files.c.created_us, found_files.c.file)
 
 file_terms = Table(
     "file_terms",
@@ -86,6 +88,8 @@ file_labels = Table(
     Column("file", BigInteger, ForeignKey("files.number"), primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
+
+Index("ix_file_labels_file", file_labels.c.file, file_labels.c.name, file_labels.c.value)
 
 term_counts = Table(
     "term_counts",

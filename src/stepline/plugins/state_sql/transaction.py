@@ -7,6 +7,7 @@ from functools import cached_property
 from sqlalchemy import Connection
 
 from stepline.plugins.state_sql.artifacts import SqlArtifacts
+from stepline.plugins.state_sql.file_search import Totals
 from stepline.plugins.state_sql.files import SqlFiles
 from stepline.plugins.state_sql.ledger import SqlLedger
 from stepline.plugins.state_sql.pipelines import SqlPipelines
@@ -20,15 +21,17 @@ class SqlTransaction:
 
     Args:
         connection: Within a transaction, which the caller ends.
+        totals: Known totals of searches; None where what is read may not last.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, totals: Totals | None = None) -> None:
         self.connection = connection
+        self._totals = totals
 
     @cached_property
     def files(self) -> SqlFiles:
         """File versions."""
-        return SqlFiles(self.connection)
+        return SqlFiles(self.connection, self._totals)
 
     @cached_property
     def pipelines(self) -> SqlPipelines:
