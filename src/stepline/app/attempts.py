@@ -124,7 +124,7 @@ _KEPT = frozenset(
 
 
 def run_attempt(
-    plan: AttemptPlan, platform: Platform, secrecy: Secrecy, *, log: LogSink, keep: Keep
+    plan: AttemptPlan, platform: Platform, *, secrecy: Secrecy, log: LogSink, keep: Keep
 ) -> AttemptRecord:
     """Run one attempt; what it wrote becomes visible only if it succeeded.
 

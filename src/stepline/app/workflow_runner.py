@@ -125,7 +125,7 @@ class WorkflowRunner:
                 now=self.platform.now(),
             ),
             self.platform,
-            self.secrecy,
+            secrecy=self.secrecy,
             log=lambda lines: self._log(attempt, lines),
             keep=lambda _, changes: self.platform.catalog.commit(changes),
         )

@@ -15,6 +15,7 @@ COMMANDS = {
     "validate": "Check protocols and task scripts; report every problem at once.",
     "run": "Run a protocol on a file.",
     "call": "Call one function of a task script.",
+    "serve": "Take in files and run pipelines on them.",
     "plugins": "Show the installed plugins.",
     "schema": "Print a JSON Schema for editors.",
 }

@@ -314,7 +314,7 @@ class Queue(Protocol):
     def holds(self, lease: Lease) -> bool:
         """Return whether a lease is the newest one of its task, and the task still queued."""
 
-    def remove(self, workflow_id: str, step: int, attempt: int) -> None:
+    def remove(self, workflow_id: str, *, step: int, attempt: int) -> None:
         """Remove an attempt from the queue, whoever has it."""
 
     def extend(self, owner: str, *, until: float) -> int:
@@ -382,7 +382,7 @@ class Values(Protocol):
     def all(self, space: str) -> Mapping[str, Json]:
         """Return all values of a space, by name."""
 
-    def set(self, space: str, name: str, value: Json) -> None:
+    def set(self, space: str, name: str, *, value: Json) -> None:
         """Store a value; None removes it."""
 
 

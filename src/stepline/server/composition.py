@@ -139,7 +139,7 @@ def _settled_org(state: State, wanted: str | None) -> str:
             f"'{org}' cannot name an organisation",
             hint="use small letters, digits and '-'",
         )
-    state.write(lambda tx: tx.values.set(_SPACE, "org", org))
+    state.write(lambda tx: tx.values.set(_SPACE, "org", value=org))
     return org
 
 

@@ -99,7 +99,7 @@ def test_stepline_folder_watcher_gives_the_watcher_of_its_name(plugins, tmp_path
 
 def test_stepline_state_opens_the_database_of_the_url(plugins, tmp_path):
     with contextlib.closing(plugins.state(f"sqlite:///{tmp_path}/state.db")) as state:
-        state.write(lambda transaction: transaction.values.set("a", "b", 1))
+        state.write(lambda transaction: transaction.values.set("a", "b", value=1))
         with state.read() as view:
             assert view.values.get("a", "b") == 1
     assert state_sql.stepline_state("postgresql://localhost/a") is None

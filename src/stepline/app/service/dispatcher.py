@@ -20,7 +20,7 @@ from stepline.frozen import frozen
 from stepline.model.task import OutcomeKind, TaskOutcome
 from stepline.model.workflow import Workflow
 from stepline.ports.files import Changes
-from stepline.ports.logs import LogStore
+from stepline.ports.logs import LogStore, LogWriter
 from stepline.ports.state import Lease, QueuedTask, State, StoredWorkflow, Transaction
 
 LEASE_S = 60.0
@@ -193,7 +193,7 @@ class Dispatcher:
             run_attempt(
                 plan,
                 ports.platform,
-                secrecy,
+                secrecy=secrecy,
                 log=log.add,
                 keep=lambda record, changes: following.extend(
                     self._kept(claim.lease, record, changes)
@@ -201,8 +201,14 @@ class Dispatcher:
             )
         finally:
             self._running.discard(plan.task_id)
-            log.close()
+            self._close(log)
         return following[0] if following else None
+
+    def _close(self, log: LogWriter) -> None:
+        try:
+            log.close()
+        except PlatformError as error:  # what the attempt came to is stored already
+            self._ports.report(f"a log may be incomplete: {error}")
 
     def _kept(self, lease: Lease, record: AttemptRecord, changes: Changes) -> list[_Claim]:
         """Store a result; lease the workflow's next attempt in the same go."""
@@ -210,9 +216,9 @@ class Dispatcher:
             raise LeaseLost("the service stops; the attempt will be made again")
 
         def act(tx: Transaction) -> tuple[Moved, list[_Claim]]:
-            moved = self._ports.flow.finish_attempt(tx, lease, record, changes)
+            moved = self._ports.flow.finish_attempt(tx, lease, record=record, changes=changes)
             starts = [c for c in moved.commands if isinstance(c, StartTask)]
-            tasks = [queued(moved.stored, c.step, c.attempt) for c in starts]
+            tasks = [queued(moved.stored, step=c.step, attempt=c.attempt) for c in starts]
             return moved, [_Claim(self._lease(tx, task), moved.stored) for task in tasks]
 
         moved, claims = self._ports.state.write(act)
@@ -251,7 +257,7 @@ class Dispatcher:
             newest = tx.workflows.get(stored.id)
             if newest is None:
                 return None
-            return self._ports.flow.move(tx, newest, WorkflowRefused(why))
+            return self._ports.flow.move(tx, newest, event=WorkflowRefused(why))
 
         try:
             moved = self._ports.state.write(act)

@@ -8,6 +8,7 @@ from dataclasses import field
 from typing import Any
 
 from stepline.app.service.flow import Flow
+from stepline.app.service.newest import newest_files
 from stepline.errors import ArtifactNotFound, UploadError
 from stepline.frozen import frozen
 from stepline.model import file_rules
@@ -111,11 +112,11 @@ class FileService:
             UploadError: It breaks a rule, or the file id belongs to another file.
         """
         check_new_file(new)
-        record = self._state.write(lambda tx: self.take_in(tx, new, blob))
+        record = self._state.write(lambda tx: self.take_in(tx, new, blob=blob))
         self._changed()
         return record
 
-    def take_in(self, tx: Transaction, new: NewFile, blob: Blob) -> FileRecord:
+    def take_in(self, tx: Transaction, new: NewFile, *, blob: Blob) -> FileRecord:
         """Do what `add` does, in a transaction of the caller."""
         earlier = tx.files.get(new.file_id) if new.file_id else None
         record = self._record(new, blob)
@@ -128,7 +129,7 @@ class FileService:
             pairs = zip(new.labels, numbers, strict=True)
             record = record.with_labels(tuple(Label(n, v, id=i) for (n, v), i in pairs))
         tx.files.commit(Changes(files=(record,)))
-        self._flow.file_event(tx, EventKind.FILE, record)
+        self._flow.file_event(tx, record, kind=EventKind.FILE)
         return record
 
     def key_of(self, new: NewFile) -> str:
@@ -207,7 +208,7 @@ class FileService:
             tx.files.commit(Changes(labels=(edit,)))
             edited = edit.apply(record)
             if not silent and edited != record:
-                self._flow.file_event(tx, EventKind.LABELS, edited)
+                self._flow.file_event(tx, edited, kind=EventKind.LABELS)
             return edited
 
         record = self._state.write(act)
@@ -228,7 +229,7 @@ class FileService:
             if record is None:
                 return False
             tx.files.delete(file_id)
-            self._flow.file_event(tx, EventKind.DELETED, record)
+            self._flow.file_event(tx, record, kind=EventKind.DELETED)
             return True
 
         if not self._state.write(act):
@@ -280,15 +281,8 @@ class StateCatalog:
 
     def newest(self) -> Sequence[FileRecord]:
         """Return the newest version of every file, in the order of their commits."""
-        records: list[FileRecord] = []
-        after = 0
         with self._state.read() as view:
-            while True:
-                page = view.files.page(after=after, limit=1000)
-                records += page.items
-                after = page.after
-                if not after:
-                    return records
+            return list(newest_files(view.files))
 
     def search(self, payload: Any, *, overlay: Sequence[FileRecord] = ()) -> dict[str, Any]:
         """Return what a search finds among the newest versions of all files."""

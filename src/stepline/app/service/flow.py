@@ -90,17 +90,17 @@ class Flow:
     def file_event(
         self,
         tx: Transaction,
-        kind: EventKind,
         record: FileRecord,
         *,
+        kind: EventKind,
         caused_by: Collection[str] = (),
     ) -> None:
         """Decide about an event of a file for each pipeline, and start those that fire.
 
         Args:
             tx: The transaction.
-            kind: What happened.
             record: The file.
+            kind: What happened.
             caused_by: Ids of pipelines that brought it about other than by writing the file.
         """
         facts = facts_of(record)
@@ -146,7 +146,7 @@ class Flow:
         tx.ledger.add([entry])
         return entry
 
-    def move(self, tx: Transaction, stored: StoredWorkflow, event: Event) -> Moved:
+    def move(self, tx: Transaction, stored: StoredWorkflow, *, event: Event) -> Moved:
         """Give an event to a workflow, and do in the state what follows from it."""
         protocol = self.plans.protocol(stored.protocol_digest)
         before = from_plain(
@@ -167,7 +167,7 @@ class Flow:
         return Moved(changed, workflow, commands)
 
     def finish_attempt(
-        self, tx: Transaction, lease: Lease, record: AttemptRecord, changes: Changes
+        self, tx: Transaction, lease: Lease, *, record: AttemptRecord, changes: Changes
     ) -> Moved:
         """Make an attempt's result and its files last, with all that follows from them.
 
@@ -181,7 +181,7 @@ class Flow:
             raise LeaseLost(f"the lease of {task.workflow_id}-{task.step} is over")
         if changes != Changes():
             tx.files.commit(changes)
-        tx.queue.remove(task.workflow_id, task.step, task.attempt)
+        tx.queue.remove(task.workflow_id, step=task.step, attempt=task.attempt)
         tx.workflows.add_attempt(
             StoredAttempt(
                 workflow_id=task.workflow_id,
@@ -193,7 +193,7 @@ class Flow:
             )
         )
         event = AttemptFinished(task.step, task.attempt, record.outcome, at=self._clock())
-        moved = self.move(tx, stored, event)
+        moved = self.move(tx, stored, event=event)
         self._announce(tx, changes, pipeline_id=stored.pipeline_id)
         return moved
 
@@ -206,12 +206,12 @@ class Flow:
         if stored is not None and not stored.waiting:
             if task.due_at:
                 event = RetryDue(step=task.step, attempt=task.attempt)
-                stored = self.move(tx, stored, event).stored
+                stored = self.move(tx, stored, event=event).stored
             step = stored.state["steps"][task.step]
             wanted = StepStatus(step["status"]) is StepStatus.RUNNING
             if wanted and step["attempt"] == task.attempt:
                 return stored
-        tx.queue.remove(task.workflow_id, task.step, task.attempt)
+        tx.queue.remove(task.workflow_id, step=task.step, attempt=task.attempt)
         return None
 
     def start_waiting(self, tx: Transaction, pipeline: Pipeline) -> int:
@@ -222,16 +222,16 @@ class Flow:
         room = limit - tx.workflows.in_progress(pipeline.id) if limit else _BATCH
         waiting = tx.workflows.next_waiting(pipeline.id, limit=room) if room > 0 else ()
         for stored in waiting:
-            self.move(tx, stored, WorkflowStarted())
+            self.move(tx, stored, event=WorkflowStarted())
         return len(waiting)
 
     def _announce(self, tx: Transaction, changes: Changes, *, pipeline_id: str) -> None:
         for record in changes.files:
-            self.file_event(tx, EventKind.FILE, record)
+            self.file_event(tx, record, kind=EventKind.FILE)
         for edit in changes.labels:
             edited = None if edit.silent else tx.files.get(edit.file_id)
             if edited is not None:
-                self.file_event(tx, EventKind.LABELS, edited, caused_by=(pipeline_id,))
+                self.file_event(tx, edited, kind=EventKind.LABELS, caused_by=(pipeline_id,))
 
     def _settled(
         self,
@@ -280,7 +280,7 @@ class Flow:
         limit = pipeline.spec.max_parallel
         full = limit and tx.workflows.in_progress(pipeline.id) >= limit
         if pipeline.status is not PipelineStatus.PAUSED and not full:
-            self.move(tx, stored, WorkflowStarted())
+            self.move(tx, stored, event=WorkflowStarted())
         return stored.id
 
     def _new(self, plan: Plan, record: FileRecord | None, *, key: str) -> StoredWorkflow:
@@ -316,23 +316,25 @@ class Flow:
     ) -> None:
         for command in commands:
             if isinstance(command, StartTask):
-                tx.queue.put(queued(stored, command.step, command.attempt))
+                tx.queue.put(queued(stored, step=command.step, attempt=command.attempt))
             elif isinstance(command, ScheduleRetry):
-                tx.queue.put(queued(stored, command.step, command.attempt, due_at=command.at))
+                tx.queue.put(
+                    queued(stored, step=command.step, attempt=command.attempt, due_at=command.at)
+                )
             elif isinstance(command, StopTask):
-                tx.queue.remove(stored.id, command.step, command.attempt)
+                tx.queue.remove(stored.id, step=command.step, attempt=command.attempt)
             elif isinstance(command, FinishWorkflow):
                 self._after_end(tx, stored)
 
     def _after_end(self, tx: Transaction, stored: StoredWorkflow) -> None:
         for task in tx.queue.of_workflow(stored.id):  # a retry that was to come
-            tx.queue.remove(task.workflow_id, task.step, task.attempt)
+            tx.queue.remove(task.workflow_id, step=task.step, attempt=task.attempt)
         pipeline = tx.pipelines.get(stored.pipeline_id)
         if pipeline is not None and pipeline.spec.max_parallel:
             self.start_waiting(tx, pipeline)
 
 
-def queued(stored: StoredWorkflow, step: int, attempt: int, *, due_at: float = 0.0) -> QueuedTask:
+def queued(stored: StoredWorkflow, *, step: int, attempt: int, due_at: float = 0.0) -> QueuedTask:
     """Return the entry of the queue for an attempt of a workflow."""
     return QueuedTask(
         workflow_id=stored.id,

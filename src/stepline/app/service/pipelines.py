@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from stepline.app.service.flow import Flow
+from stepline.app.service.newest import newest_files
 from stepline.engine.triggers import decide, facts_of
 from stepline.errors import ArtifactNotFound, ConfigError
 from stepline.frozen import frozen
@@ -14,8 +15,6 @@ from stepline.model.ledger import Decision, EventKind, LedgerEntry
 from stepline.model.pipeline import Pipeline, PipelineSpec, PipelineStatus, Schedule
 from stepline.model.protocol import TriggerType
 from stepline.ports.state import State, Transaction
-
-_PAGE = 1000
 
 
 class PipelineNotFound(ArtifactNotFound):
@@ -173,20 +172,14 @@ class PipelineService:
         known = next((each for each in self.all() if each.spec.name == spec.name), None)
         pipeline = Pipeline(id=known.id if known else "", revision=0, spec=spec)
         found: list[WouldFire] = []
-        after = 0
         with self._state.read() as view:
-            while len(found) < limit:
-                page = view.files.page(after=after, limit=_PAGE)
-                for record in page.items:
-                    decided = decide(
-                        pipeline, EventKind.FILE, record=record, facts=facts_of(record)
-                    )
-                    if decided and decided[0] is not Decision.NOT_MATCHED:
-                        found.append(WouldFire(record, *decided))
-                after = page.after
-                if not after:
+            for record in newest_files(view.files):
+                decided = decide(pipeline, EventKind.FILE, record=record, facts=facts_of(record))
+                if decided and decided.kind is not Decision.NOT_MATCHED:
+                    found.append(WouldFire(record, decided.kind, decided.reason))
+                if len(found) == limit:
                     break
-        return found[:limit]
+        return found
 
     def explain(self, name_or_id: str, *, limit: int = 100) -> Sequence[LedgerEntry]:
         """Return the newest decisions for a pipeline, newest first.

@@ -120,52 +120,15 @@ class Service:
         self._ports = ports
         self._names: dict[str, str] = {}
         self._stop = threading.Event()
-        self.registry = Registry(
-            ports.state,
-            ports.store,
-            executor=ports.executor,
-            cache_dir=options.cache_dir,
-            default_runtime=options.default_runtime,
-            org=options.org,
-            now=ports.now,
-            new_id=ports.new_id,
-            published=self._redo_plans,
-        )
+        self.registry = self._make_registry()
         self._plans = Plans(self.registry, self._resolved)
         self._flow = Flow(self._plans, now=ports.now, clock=ports.clock, new_id=ports.new_id)
         self.settings = SharedSettings(ports.state, changed=self._redo_plans)
         self._dispatcher = self._make_dispatcher()
-        self._scheduler = Scheduler(
-            ports.state,
-            self._flow,
-            clock=ports.clock,
-            changed=self._dispatcher.wake,
-            report=ports.report,
-        )
-        self.files = FileService(
-            ports.state,
-            self._flow,
-            org=options.org,
-            now=ports.now,
-            new_id=ports.new_id,
-            changed=self._dispatcher.wake,
-        )
-        self.pipelines = PipelineService(
-            ports.state,
-            self._flow,
-            now=ports.now,
-            new_id=ports.new_id,
-            check_secrets=self._missing_secrets,
-            changed=self._pipelines_changed,
-        )
-        self.workflows = WorkflowService(
-            ports.state,
-            self._flow,
-            logs=ports.logs,
-            new_id=ports.new_id,
-            changed=self._dispatcher.wake,
-            stop_tasks=self._dispatcher.stop_tasks,
-        )
+        self._scheduler = self._make_scheduler()
+        self.files = self._make_files()
+        self.pipelines = self._make_pipelines()
+        self.workflows = self._make_workflows()
         self._watchers = [self._watcher(watched) for watched in options.watched]
         self._builder = threading.Thread(
             target=self.registry.run_builds, args=(self._stop,), name="builds"
@@ -198,6 +161,21 @@ class Service:
         """What is wrong now, a sentence each; empty while all is well."""
         return [fault for watcher in self._watchers for fault in watcher.faults]
 
+    def _make_registry(self) -> Registry:
+        ports, options = self._ports, self.options
+        return Registry(
+            ports.state,
+            ports.store,
+            executor=ports.executor,
+            cache_dir=options.cache_dir,
+            default_runtime=options.default_runtime,
+            org=options.org,
+            now=ports.now,
+            new_id=ports.new_id,
+            published=self._redo_plans,
+            report=ports.report,
+        )
+
     def _make_dispatcher(self) -> Dispatcher:
         ports = self._ports
         platform = Platform(
@@ -222,6 +200,49 @@ class Service:
             report=ports.report,
         )
         return Dispatcher(dispatcher_ports, owner=ports.new_id(), slots=self.options.slots)
+
+    def _make_scheduler(self) -> Scheduler:
+        ports = self._ports
+        return Scheduler(
+            ports.state,
+            self._flow,
+            clock=ports.clock,
+            changed=self._dispatcher.wake,
+            report=ports.report,
+        )
+
+    def _make_files(self) -> FileService:
+        ports = self._ports
+        return FileService(
+            ports.state,
+            self._flow,
+            org=self.options.org,
+            now=ports.now,
+            new_id=ports.new_id,
+            changed=self._dispatcher.wake,
+        )
+
+    def _make_pipelines(self) -> PipelineService:
+        ports = self._ports
+        return PipelineService(
+            ports.state,
+            self._flow,
+            now=ports.now,
+            new_id=ports.new_id,
+            check_secrets=self._missing_secrets,
+            changed=self._pipelines_changed,
+        )
+
+    def _make_workflows(self) -> WorkflowService:
+        ports = self._ports
+        return WorkflowService(
+            ports.state,
+            self._flow,
+            logs=ports.logs,
+            new_id=ports.new_id,
+            changed=self._dispatcher.wake,
+            stop_tasks=self._dispatcher.stop_tasks,
+        )
 
     def _watcher(self, watched: WatchedFolder) -> FolderWatcher:
         ports = self._ports

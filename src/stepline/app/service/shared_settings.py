@@ -43,7 +43,7 @@ class SharedSettings:
             )
         if value is None:
             raise SettingsError(f"the shared setting '{name}' needs a value")
-        self._state.write(lambda tx: tx.values.set(SPACE, name, value))
+        self._state.write(lambda tx: tx.values.set(SPACE, name, value=value))
         self._changed()
 
     def delete(self, name: str) -> None:
@@ -63,7 +63,7 @@ class SharedSettings:
                     f"the shared setting '{name}' is used by {', '.join(users)}",
                     hint="change these pipelines first",
                 )
-            tx.values.set(SPACE, name, None)
+            tx.values.set(SPACE, name, value=None)
 
         self._state.write(act)
         self._changed()

@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from stepline.app.service.flow import Flow, Moved, is_finished
+from stepline.app.service.newest import newest_files
 from stepline.engine.events import CancelRequested, Event, RetryRequested
+from stepline.engine.triggers import decide, facts_of
 from stepline.errors import ArtifactNotFound, UserError
 from stepline.frozen import frozen
 from stepline.model.file import FileRecord
@@ -206,29 +208,20 @@ class WorkflowService:
     def _chosen(
         self, pipeline: Pipeline, *, kinds: frozenset[str], since: str, until: str
     ) -> list[FileRecord]:
-        from stepline.engine.triggers import decide, facts_of
+        def is_wanted(record: FileRecord) -> bool:
+            if not since <= record.created_at or (until and record.created_at >= until):
+                return False
+            _, status = newest.get(record.pointer.file_id, ("", None))
+            if _kind_of(status) not in kinds:
+                return False
+            decided = decide(
+                _enabled(pipeline), EventKind.FILE, record=record, facts=facts_of(record)
+            )
+            return decided is not None and decided.kind is Decision.FIRED
 
-        chosen: list[FileRecord] = []
-        after = 0
         with self._state.read() as view:
             newest = view.workflows.newest_by_file(pipeline.id)
-            while True:
-                page = view.files.page(after=after, limit=_PAGE)
-                for record in page.items:
-                    _, status = newest.get(record.pointer.file_id, ("", None))
-                    in_time = since <= record.created_at and (
-                        not until or record.created_at < until
-                    )
-                    if not in_time or _kind_of(status) not in kinds:
-                        continue
-                    decided = decide(
-                        _enabled(pipeline), EventKind.FILE, record=record, facts=facts_of(record)
-                    )
-                    if decided is not None and decided[0] is Decision.FIRED:
-                        chosen.append(record)
-                after = page.after
-                if not after:
-                    return chosen
+            return [record for record in newest_files(view.files) if is_wanted(record)]
 
     def _again(self, tx: Transaction, pipeline: Pipeline, records: Sequence[FileRecord]) -> None:
         for record in records:
@@ -247,7 +240,7 @@ class WorkflowService:
         def act(tx: Transaction) -> Moved:
             stored = _found(tx, workflow_id)
             can(stored)
-            return self._flow.move(tx, stored, event)
+            return self._flow.move(tx, stored, event=event)
 
         moved = self._state.write(act)
         self._stop_tasks(moved)

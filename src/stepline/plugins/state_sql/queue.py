@@ -153,7 +153,7 @@ class SqlQueue:
         row = self._connection.execute(_GET, this).first()
         return row is not None and _fence(row) == lease.fence
 
-    def remove(self, workflow_id: str, step: int, attempt: int) -> None:
+    def remove(self, workflow_id: str, *, step: int, attempt: int) -> None:
         """Remove an attempt from the queue, whoever has it."""
         self._connection.execute(_REMOVE, _given(workflow_id, step, attempt))
 

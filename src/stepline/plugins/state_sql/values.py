@@ -47,7 +47,7 @@ class SqlValues:
         rows = self._connection.execute(_ALL, {"a_space": space})
         return {row.name: load(row.value) for row in rows}
 
-    def set(self, space: str, name: str, value: Json) -> None:
+    def set(self, space: str, name: str, *, value: Json) -> None:
         """Store a value; None removes it."""
         this = {"a_space": space, "a_name": name}
         if value is None:

@@ -109,7 +109,7 @@ class RunFunction:
         return run_attempt(
             plan,
             platform,
-            Secrecy(session.secrets, session.masker),
+            secrecy=Secrecy(session.secrets, session.masker),
             log=lambda lines: printer.take_all(0, lines),
             keep=lambda _, changes: platform.catalog.commit(changes),
         )
