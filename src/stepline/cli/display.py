@@ -1,0 +1,79 @@
+"""What commands print: JSON for machines, plain lines elsewhere, tables on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+
+def show_json(value: Any) -> None:
+    """Print a value as JSON."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def show_table(titles: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    """Print rows: drawn as a table on a terminal, else a line each with aligned columns.
+
+    Args:
+        titles: Names of the columns, shown on a terminal only.
+        rows: Values of the columns.
+        empty: What is said, to standard error, when there is no row.
+    """
+    texts = [[printable(cell) for cell in row] for row in rows]
+    if not texts:
+        click.echo(empty, err=True)
+    elif sys.stdout.isatty():
+        _draw(titles, texts)
+    else:
+        for line in aligned(texts):
+            click.echo(line)
+
+
+def show_fields(fields: Iterable[tuple[str, object]]) -> None:
+    """Print names with their values, a line each; those without a value are left out."""
+    for line in aligned([[f"{name}:", printable(value)] for name, value in fields if value != ""]):
+        click.echo(line)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines whose columns stand below each other."""
+    count = max(map(len, rows), default=0)
+    widths = [
+        max((len(row[at]) for row in rows if at < len(row)), default=0) for at in range(count)
+    ]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
+        for row in rows
+    ]
+
+
+def printable(value: object, *, keep: str = "") -> str:
+    """Return a value as one line that cannot steer a terminal."""
+    text = "" if value is None else value if isinstance(value, str) else _plain(value)
+    return "".join(
+        char if char in keep or unicodedata.category(char) not in ("Cc", "Cs") else "\ufffd"
+        for char in text
+    )
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool | dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def _draw(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*titles, box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(cell, overflow="fold") for cell in row))
+    Console(highlight=False).print(table)
