@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stepline.cli.home import AUTH_FILE, DEFAULT_HOME
 from stepline.errors import Location, SettingsError
 from stepline.frozen import frozen
 
-HOME_FILE = Path(".stepline", "auth.json")
+HOME_FILE = Path(DEFAULT_HOME, AUTH_FILE)
 PREFIXES = ("STEPLINE_", "TS_")
 _TRUE = (True, "true", "True", "1", 1)
 _KEYS = ("api_url", "auth_token", "org", "ignore_ssl")
@@ -121,7 +122,7 @@ def _address(value: object, origin: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise SettingsError(
             f"{origin} has an api_url that is no web address: {value!r}",
-            hint="it is like http://127.0.0.1:8040/v1",
+            hint="it is like http://127.0.0.1:8765/v1",
         )
     return text
 

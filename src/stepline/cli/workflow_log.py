@@ -15,7 +15,6 @@ from stepline.cli.progress import readable
 from stepline.cli.session import Plain, Session
 from stepline.errors import SettingsError
 
-_BEGUN_NOT = ("pending", "skipped")
 _ENDED = ("completed", "failed", "cancelled")
 _PAGE = 1000
 _WAIT_S = 10
@@ -76,24 +75,18 @@ class WorkflowLog:
 
     def _places(self, task: Plain) -> list[Place]:
         """Return the attempts at a step whose logs have not come to their end."""
-        if task["status"] in _BEGUN_NOT and not task["attempts"]:
-            return []
-        newest = self._page(task["step"], None, after=0, limit=1)["attempt"]
-        finished = [int(each["attempt"]) for each in task["attempts"]]
-        numbers = sorted({*finished, int(newest)} - {0})
-        places = [(int(task["step"]), number) for number in numbers]
+        step = int(task["step"])
+        places = [(step, number) for number in range(1, int(task["attempt"]) + 1)]
         return [place for place in places if place not in self._complete]
 
-    def _page(
-        self, step: int, attempt: int | None, *, after: int, limit: int = _PAGE, wait: int = 0
-    ) -> Plain:
+    def _page(self, step: int, attempt: int, *, after: int, wait: int) -> Plain:
         page: Plain = self._session.client.get(
             f"{self._path}/log",
             tries=PATIENT_TRIES,
             step=str(step),
             attempt=attempt,
             after=after or None,
-            limit=limit,
+            limit=_PAGE,
             wait=wait or None,
         )
         return page
