@@ -1,0 +1,100 @@
+"""Pipelines as the command line sets them: by name, from files."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from stepline.app.service.service import Service
+from stepline.errors import ConfigError
+from stepline.model.pipeline import PipelineSpec
+from stepline.parsing.pipeline_api import spec_to_api
+from stepline.parsing.pipelines import parse_pipeline
+from stepline.server.parts import MOST, Body, Limit, TheService
+from stepline.server.streams import in_thread, text_of
+from stepline.server.views import decision_values, file_value, pipeline_value
+
+router = APIRouter(prefix="/v1/pipelines", tags=["pipelines"])
+
+_TEXTS: dict[str, Any] = {
+    "requestBody": {"content": {"application/yaml": {}, "application/json": {}}}
+}
+
+
+class ReprocessBody(Body):
+    """Which files are to be processed again."""
+
+    kinds: Annotated[list[Literal["unprocessed", "failed", "completed"]], Field(min_length=1)]
+    since: str = ""
+    until: str = ""
+    dryRun: bool = False
+
+
+@router.put("", openapi_extra=_TEXTS)
+async def apply(
+    request: Request, service: TheService, *, file: str = "", plan: bool = False
+) -> dict[str, Any]:
+    """Store a pipeline from its file, or show what it would do with stored files."""
+    text = await text_of(request)
+    is_json = "json" in request.headers.get("content-type", "")
+    path = file or ("pipeline.json" if is_json else "pipeline.yml")
+    return await in_thread(lambda: _apply(service, text, path=path, plan=plan))
+
+
+@router.get("")
+def listed(service: TheService) -> dict[str, Any]:
+    """Return all pipelines, by name."""
+    found = [pipeline_value(service, each) for each in service.pipelines.all()]
+    return {"items": found, "total": len(found), "after": 0}
+
+
+@router.delete("/{name}", status_code=204, response_class=Response)
+def delete(service: TheService, name: str) -> None:
+    """Remove a pipeline; its workflows stay."""
+    service.pipelines.delete(name)
+
+
+@router.post("/{name}/reprocess")
+def reprocess(service: TheService, name: str, given: ReprocessBody) -> dict[str, Any]:
+    """Start a pipeline again for files that match it."""
+    file_ids = service.workflows.reprocess(
+        service.pipelines.get(name),
+        kinds=frozenset(given.kinds),
+        since=given.since,
+        until=given.until,
+        dry_run=given.dryRun,
+    )
+    return {"fileIds": file_ids, "total": len(file_ids)}
+
+
+@router.get("/{name}/explain")
+def explain(service: TheService, name: str, *, limit: Limit = 100) -> dict[str, Any]:
+    """Return what was decided for a pipeline, and why."""
+    entries = service.pipelines.explain(name, limit=limit)
+    return {"items": decision_values(service, entries)}
+
+
+def _apply(service: Service, content: bytes, *, path: str, plan: bool) -> dict[str, Any]:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"the pipeline is not UTF-8 text: byte {error.start} is none") from None
+    spec = parse_pipeline(text, path=path).unwrap(ConfigError)
+    return _plan(service, spec) if plan else pipeline_value(service, service.pipelines.apply(spec))
+
+
+def _plan(service: Service, spec: PipelineSpec) -> dict[str, Any]:
+    service.pipelines.check(spec)
+    found = [
+        {
+            "file": file_value(each.record),
+            "decision": each.decision.value,
+            "reason": each.reason,
+        }
+        for each in service.pipelines.would_fire(spec, limit=MOST)
+    ]
+    pipeline = spec_to_api(spec, org=service.options.org)
+    return {"pipeline": pipeline, "wouldFire": found, "total": len(found)}

@@ -1,0 +1,70 @@
+"""The one module that crosses between asynchronous bodies and synchronous use cases.
+
+No thread waits for a slow client: bytes are collected here and handed over a mebibyte at
+a time, and what is sent is read a piece at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import BinaryIO, TypeVar
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+T = TypeVar("T")
+
+PIECE_BYTES = 1024 * 1024
+
+
+async def in_thread(act: Callable[[], T]) -> T:
+    """Do something that may block in a thread."""
+    return await run_in_threadpool(act)
+
+
+async def pieces(request: Request) -> AsyncIterator[bytes]:
+    """Give a request's body in pieces of about a mebibyte.
+
+    Raises:
+        ClientDisconnect: The client went away; all that it sent was given before.
+    """
+    collected = bytearray()
+    try:
+        async for chunk in request.stream():
+            collected += chunk
+            if len(collected) >= PIECE_BYTES:
+                yield bytes(collected)
+                collected.clear()
+    except ClientDisconnect:
+        if collected:
+            yield bytes(collected)
+        raise
+    if collected:
+        yield bytes(collected)
+
+
+async def text_of(request: Request) -> bytes:
+    """Return a whole body, which the limit for all bodies keeps small."""
+    return await request.body()
+
+
+async def to_file(request: Request, file: BinaryIO) -> None:
+    """Write a request's body to a file."""
+    async for piece in pieces(request):
+        await in_thread(lambda piece=piece: file.write(piece))  # type: ignore[misc]
+
+
+async def from_file(file: BinaryIO, *, count: int) -> AsyncIterator[bytes]:
+    """Give so many bytes of an open file, and close it at the end."""
+    left = count
+    try:
+        while left > 0:
+            size = min(left, PIECE_BYTES)
+            chunk = await in_thread(lambda size=size: file.read(size))  # type: ignore[misc]
+            if not chunk:
+                raise EOFError("the file is shorter than it was")
+            left -= len(chunk)
+            yield chunk
+    finally:
+        file.close()
