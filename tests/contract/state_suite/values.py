@@ -22,20 +22,20 @@ def commit(state, *records, **changes):
     state.write(lambda transaction: transaction.files.commit(Changes(files=records, **changes)))
 
 
-def workflow(number, **given):
-    """Return a workflow that is not stored yet."""
+def workflow(of, **given):
+    """Return a workflow, by the number in its names."""
     fields = {
-        "id": f"w-{number}",
+        "id": f"w-{of}",
         "pipeline_id": "p-1",
         "revision": 1,
         "status": WorkflowStatus.PENDING,
         "waiting": False,
         "priority": 5,
-        "dedupe_key": f"key-{number}",
-        "input_file_id": f"f-{number}",
+        "dedupe_key": f"key-{of}",
+        "input_file_id": f"f-{of}",
         "protocol_digest": "sha256:aa",
         "scripts": ("sha256:bb", "sha256:cc"),
-        "created_at": f"2030-01-01T00:{number // 60:02}:{number % 60:02}Z",
+        "created_at": f"2030-01-01T00:{of // 60:02}:{of % 60:02}Z",
         "updated_at": "2030-01-01T00:00:00Z",
         "state": {"steps": [{"status": "pending"}]},
     }
@@ -46,11 +46,6 @@ def task(number, **given):
     """Return an attempt to be made."""
     fields = {"workflow_id": f"w-{number}", "step": 0, "attempt": 1, "pipeline_id": "p-1"}
     return QueuedTask(**{**fields, "priority": 5, **given})
-
-
-def write(state, act):
-    """Write to the repository that ``act`` picks of a transaction."""
-    return state.write(act)
 
 
 def read(state, look):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, and_, false, not_, or_, select, true, union
+from sqlalchemy import ColumnElement, Select, and_, false, not_, or_, select, true, union_all
 
 from stepline.frozen import frozen
 
@@ -88,5 +88,5 @@ def _whole(sieve: Sieve, number: ColumnElement[int]) -> ColumnElement[bool]:
 
 def _united(rows: list[Select[Any]]) -> Select[Any]:
     """Return the numbers that any of several statements gives."""
-    both = union(*rows).subquery()
+    both = union_all(*rows).subquery()
     return select(both.c.file)

@@ -76,7 +76,7 @@ file_terms = Table(
     metadata,
     _text("field", key=True),
     _text("value", key=True),
-    Column("file", BigInteger, ForeignKey("files.number"), primary_key=True, autoincrement=False),
+    _count("file", key=True),
     sqlite_with_rowid=False,
 )
 
@@ -85,7 +85,7 @@ file_labels = Table(
     metadata,
     _text("name", key=True),
     _text("value", key=True),
-    Column("file", BigInteger, ForeignKey("files.number"), primary_key=True, autoincrement=False),
+    _count("file", key=True),
     sqlite_with_rowid=False,
 )
 
