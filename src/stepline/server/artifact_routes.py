@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from stepline.app.service.service import Service
@@ -33,19 +33,31 @@ _ONE = "/v1/artifacts/{kind}/{namespace}/{slug}/{version}"
 _DEPLOY = "/v1/artifact/{kind}/{namespace}/{slug}/{version}"
 
 
+async def deployed_name(*, kind: str, namespace: str, slug: str, version: str) -> ArtifactName:
+    """Return the name in a path."""
+    return ArtifactName(_kind(kind), namespace, slug, version)
+
+
+async def shown_name(*, kind: str, namespace: str, slug: str, version: str) -> ArtifactName:
+    """Return the name in a path that is read; of some kinds nothing can be published."""
+    if kind in _OTHER_KINDS:
+        raise ArtifactNotFound(f"there is no {kind} {namespace}/{slug}:{version}")
+    return ArtifactName(_kind(kind), namespace, slug, version)
+
+
+Deployed = Annotated[ArtifactName, Depends(deployed_name)]
+Shown = Annotated[ArtifactName, Depends(shown_name)]
+
+
 @router.post(_DEPLOY, openapi_extra={"requestBody": {"content": {"application/zip": {}}}})
 async def deploy(
     request: Request,
     service: TheService,
     *,
-    kind: str,
-    namespace: str,
-    slug: str,
-    version: str,
+    name: Deployed,
     force: bool = False,
 ) -> dict[str, Any]:
     """Take in an archive and begin to build it."""
-    name = _name(kind, namespace, slug, version)
     folder = service.options.scratch
     await in_thread(lambda: folder.mkdir(mode=0o700, parents=True, exist_ok=True))
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".zip") as file:
@@ -57,11 +69,9 @@ async def deploy(
 
 
 @router.delete(_DEPLOY)
-def remove(
-    service: TheService, kind: str, *, namespace: str, slug: str, version: str
-) -> dict[str, Any]:
+def remove(service: TheService, name: Deployed) -> dict[str, Any]:
     """Remove a published version."""
-    return _record(service.registry.delete(_name(kind, namespace, slug, version)), ())
+    return _record(service.registry.delete(name), ())
 
 
 @router.get("/v1/artifact/builds/{build_id}")
@@ -107,22 +117,16 @@ def published(
 
 
 @router.get(_ONE)
-def one(
-    service: TheService, kind: str, *, namespace: str, slug: str, version: str
-) -> dict[str, Any]:
+def one(service: TheService, name: Shown) -> dict[str, Any]:
     """Return a published version."""
-    name = _readable(kind, namespace, slug, version)
     found = service.registry.get(name)
-    versions = service.registry.list(name.kind, namespace=namespace, slug=slug)
+    versions = service.registry.list(name.kind, namespace=name.namespace, slug=name.slug)
     return _record(found, [each.name.version for each in versions])
 
 
 @router.get(_ONE + "/relationships")
-def relationships(
-    service: TheService, kind: str, *, namespace: str, slug: str, version: str
-) -> dict[str, Any]:
+def relationships(service: TheService, name: Shown) -> dict[str, Any]:
     """Return what uses a version."""
-    name = _readable(kind, namespace, slug, version)
     service.registry.get(name)
     is_script = name.kind is ArtifactKind.TASK_SCRIPT
     users = service.registry.relationships(name) if is_script else ()
@@ -133,19 +137,10 @@ def relationships(
 
 
 @router.get(_ONE + "/source", response_class=Response)
-def source(
-    request: Request,
-    service: TheService,
-    *,
-    kind: str,
-    namespace: str,
-    slug: str,
-    version: str,
-) -> Response:
+def source(request: Request, service: TheService, name: Shown) -> Response:
     """Return a version's source as an archive."""
-    name = _readable(kind, namespace, slug, version)
     digest = service.registry.get(name).digest
-    return send_archive(request, service, digest, name=f"{slug}-{version}")
+    return send_archive(request, service, digest, name=f"{name.slug}-{name.version}")
 
 
 @router.get("/v1/sources/{digest}", response_class=Response)
@@ -155,21 +150,17 @@ def source_of_digest(request: Request, service: TheService, digest: str) -> Resp
 
 
 @router.get(_ONE + "/files")
-def files(
-    service: TheService, kind: str, *, namespace: str, slug: str, version: str
-) -> list[dict[str, Any]]:
+def files(service: TheService, name: Shown) -> list[dict[str, Any]]:
     """Return the names of a version's files."""
-    folder = _folder(service, _readable(kind, namespace, slug, version))
-    found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-    return [{"slug": name, "size": found[name].stat().st_size} for name in sorted(found)]
+    folder = _folder(service, name)
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [{"slug": str(p.relative_to(folder)), "size": p.stat().st_size} for p in found]
 
 
 @router.get(_ONE + "/files/{path:path}")
-def file(
-    service: TheService, kind: str, *, namespace: str, slug: str, version: str, path: str
-) -> dict[str, str]:
+def file(service: TheService, name: Shown, *, path: str) -> dict[str, str]:
     """Return the text of one of a version's files."""
-    folder = _folder(service, _readable(kind, namespace, slug, version))
+    folder = _folder(service, name)
     found = (folder / path).resolve()
     if not found.is_relative_to(folder.resolve()) or not found.is_file():
         raise ArtifactNotFound(f"there is no file '{path}' in this version")
@@ -190,17 +181,6 @@ def _kind(word: str) -> ArtifactKind:
             hint="publish task scripts and protocols",
         )
     raise ArtifactNotFound(f"there is no kind of artifact '{word}'")
-
-
-def _name(kind: str, namespace: str, slug: str, version: str) -> ArtifactName:
-    return ArtifactName(_kind(kind), namespace, slug, version)
-
-
-def _readable(kind: str, namespace: str, slug: str, version: str) -> ArtifactName:
-    """Return a name to read; nothing is published of the other kinds."""
-    if kind in _OTHER_KINDS:
-        raise ArtifactNotFound(f"there is no {kind} {namespace}/{slug}:{version}")
-    return _name(kind, namespace, slug, version)
 
 
 def _folder(service: Service, name: ArtifactName) -> Path:

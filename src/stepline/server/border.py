@@ -6,6 +6,8 @@ This is plain ASGI, so that nothing is read of a body before it is known who sen
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import re
 import traceback
 import uuid
@@ -211,12 +213,15 @@ class Exchange:
         if self._got == 0 and "expect" in self._headers:
             return  # the client waits for leave to send
         most = self._got + _DRAINED_BYTES
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAINED_S):
-                while not self._whole and self._got < most:
-                    self._note(await self._receive())
-        except TimeoutError:
-            pass
+                while await self._take_in() < most:
+                    pass
+
+    async def _take_in(self) -> float:
+        """Drop the next part; return how many bytes came so far, infinity behind the last."""
+        self._note(await self._receive())
+        return math.inf if self._whole else self._got
 
     def _note(self, message: Message) -> None:
         self._got += len(message.get("body", b""))
