@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stepline.app.attempt_files import AttemptFiles, BytesLost
 from stepline.app.attempt_scope import AttemptScope
-from stepline.app.folders import remove_folder
 from stepline.app.masking import Masker, StreamMasker
+from stepline.app.scratch import ScratchFolders
 from stepline.app.task_context import TaskContextService
 from stepline.errors import PlatformError, TaskError, UserError
 from stepline.frozen import frozen
@@ -75,7 +74,7 @@ class Platform:
         schemas: IDS and other schemas, if there are any.
         now: Returns the time, ISO 8601 in UTC.
         new_id: Returns an identifier that nothing else has.
-        scratch_root: Folder in which attempts get a scratch folder each.
+        scratch: Scratch folders of attempts.
         bucket: Bucket of files that belong to no input file.
     """
 
@@ -85,7 +84,7 @@ class Platform:
     schemas: SchemaSource | None
     now: Callable[[], str]
     new_id: Callable[[], str]
-    scratch_root: str
+    scratch: ScratchFolders
     bucket: str = "local"
 
 
@@ -142,27 +141,40 @@ def run_attempt(
         UserError: The task script's environment cannot be made.
         PlatformError: This machine cannot make it, or nothing could be kept.
     """
-    environment = platform.executor.prepare(plan.version)
-    scratch = os.path.join(platform.scratch_root, f"{plan.task_id}-{plan.attempt}")
-    remove_folder(scratch)  # a platform that was killed may have left it
-    os.makedirs(scratch, mode=0o700)
     files = AttemptFiles(platform.catalog, platform.store)
-    scope = _scope(plan, platform, secrecy, files=files, scratch=scratch)
-    services = _Services(TaskContextService(scope), secrecy.masker, log)
     try:
-        outcome = _run(plan, platform, services=services, scratch=scratch)
-        services.end()
-        record = AttemptRecord(
-            outcome=_masked(outcome, secrecy.masker),
-            reads=secrecy.masker.value(scope.reads.entries),
-            written=[],
-            environment=environment,
-            started_at=services.started_at,
-        )
-        return _kept(record, files, keep=keep)
+        with platform.scratch.folder() as scratch:
+            record = _attempted(
+                plan, platform, secrecy=secrecy, log=log, files=files, scratch=scratch
+            )
+            # Bytes that the store has not taken yet are there.
+            return _kept(record, files, keep=keep)
     finally:
         files.discard()
-        remove_folder(scratch)
+
+
+def _attempted(
+    plan: AttemptPlan,
+    platform: Platform,
+    *,
+    secrecy: Secrecy,
+    log: LogSink,
+    files: AttemptFiles,
+    scratch: str,
+) -> AttemptRecord:
+    """Run an attempt; return its record, with nothing written yet."""
+    environment = platform.executor.prepare(plan.version)
+    scope = _scope(plan, platform, secrecy, files=files, scratch=scratch)
+    services = _Services(TaskContextService(scope), secrecy.masker, log)
+    outcome = _run(plan, platform, services=services, scratch=scratch)
+    services.end()
+    return AttemptRecord(
+        outcome=_masked(outcome, secrecy.masker),
+        reads=secrecy.masker.value(scope.reads.entries),
+        written=[],
+        environment=environment,
+        started_at=services.started_at,
+    )
 
 
 def _run(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
+from stepline.app.attempt_plans import Place
 from stepline.app.attempts import Platform, Secrecy
 from stepline.app.config_values import read_values
 from stepline.app.file_views import input_file_value
 from stepline.app.masking import Masker
 from stepline.app.run_secrets import RunSecrets, SecretSource
+from stepline.app.scratch import ScratchFolders
 from stepline.app.workflow_record import Origin, workflow_record
 from stepline.app.workflow_runner import Reporter, WorkflowRunner
 from stepline.engine import create_workflow
@@ -74,6 +76,10 @@ class RunRequest:
         options: How it is to treat tasks.
         lake: Folder of further files, or None.
         ids: Folder of schemas, or None.
+        place: Where tasks are told that they run.
+        bucket: Bucket of files that belong to no input file.
+        secret_paths: What tasks know secrets by, by config key, where a workflow of
+            somewhere else has set that.
     """
 
     protocol: Protocol
@@ -88,6 +94,9 @@ class RunRequest:
     options: ExecutorOptions
     lake: str | None = None
     ids: str | None = None
+    place: Place = Place()
+    bucket: str = "local"
+    secret_paths: Mapping[str, str] = field(default_factory=dict)
 
 
 @frozen
@@ -160,7 +169,32 @@ def retry_local(
         ports: The adapters.
         reporter: Told of all progress.
     """
-    return _Session(request, ports).drive(failed, RetryRequested(), reporter=reporter)
+    return drive_local(failed, RetryRequested(), request, ports=ports, reporter=reporter)
+
+
+def drive_local(
+    state: WorkflowState,
+    event: Event,
+    request: RunRequest,
+    *,
+    ports: RunPorts,
+    reporter: Reporter,
+) -> RunResult:
+    """Run a workflow on from any state that it is in, to its end.
+
+    Args:
+        state: The workflow.
+        event: What happens to it next.
+        request: What it is pinned to.
+        ports: The adapters.
+        reporter: Told of all progress.
+
+    Raises:
+        SettingsError: A secret is missing or cannot be masked.
+        UserError: A task script's environment cannot be made.
+        PlatformError: An attempt could not be started.
+    """
+    return _Session(request, ports).drive(state, event, reporter=reporter)
 
 
 class _Session:
@@ -171,7 +205,10 @@ class _Session:
         self._ports = ports
         self._masker = Masker()
         self.secrets = RunSecrets(
-            request.secrets, backend=ports.secret_backend, masker=self._masker
+            request.secrets,
+            backend=ports.secret_backend,
+            masker=self._masker,
+            paths=request.secret_paths,
         )
         self.secrets.check()
 
@@ -187,6 +224,7 @@ class _Session:
                 reporter=reporter,
                 clock=ports.clock,
                 sleep=ports.sleep,
+                place=request.place,
             )
             workflow = runner.run(state.workflow, event)
         finally:
@@ -229,7 +267,8 @@ class _Session:
             schemas=ports.schemas,
             now=ports.now,
             new_id=ports.new_id,
-            scratch_root=ports.scratch_root,
+            scratch=ScratchFolders(ports.scratch_root),
+            bucket=self._request.bucket,
         )
 
     def _origin(self, earlier: Mapping[int, Sequence[Mapping[str, Any]]]) -> Origin:

@@ -275,39 +275,54 @@ class Flow:
         Raises:
             UserError: The pipeline cannot start any: something that it names is missing.
         """
-        stored = self._new(self.plans.of(pipeline), record, key=key)
-        tx.workflows.add(stored)
-        limit = pipeline.spec.max_parallel
+        plan, limit = self.plans.of(pipeline), pipeline.spec.max_parallel
         full = limit and tx.workflows.in_progress(pipeline.id) >= limit
-        if pipeline.status is not PipelineStatus.PAUSED and not full:
-            self.move(tx, stored, event=WorkflowStarted())
+        workflow = self._new(plan, record)
+        commands: Sequence[Command] = ()
+        waiting = bool(full) or pipeline.status is PipelineStatus.PAUSED
+        if not waiting:
+            workflow, commands = advance(workflow, WorkflowStarted())
+        stored = self._stored(plan, workflow, key=key, record=record, waiting=waiting)
+        tx.workflows.add(stored)
+        self._carry_out(tx, stored, commands)
         return stored.id
 
-    def _new(self, plan: Plan, record: FileRecord | None, *, key: str) -> StoredWorkflow:
-        pipeline, now = plan.pipeline, self._now()
-        workflow = create_workflow(
+    def _new(self, plan: Plan, record: FileRecord | None) -> Workflow:
+        pipeline = plan.pipeline
+        return create_workflow(
             plan.protocol,
             workflow_id=self._new_id(),
-            started_at=now,
+            started_at=self._now(),
             input_file=input_file_value(record) if record else None,
             config=plan.config,
             pipeline_id=pipeline.id,
             retry=pipeline.spec.retry,
             step_defaults=plan.defaults,
         )
+
+    def _stored(
+        self,
+        plan: Plan,
+        workflow: Workflow,
+        *,
+        key: str,
+        record: FileRecord | None,
+        waiting: bool,
+    ) -> StoredWorkflow:
+        pipeline = plan.pipeline
         return StoredWorkflow(
             id=workflow.id,
             pipeline_id=pipeline.id,
             revision=pipeline.revision,
             status=workflow.status,
-            waiting=True,
+            waiting=waiting,
             priority=pipeline.spec.priority,
             dedupe_key=key,
             input_file_id=record.pointer.file_id if record else "",
             protocol_digest=plan.protocol_digest,
             scripts=plan.scripts,
-            created_at=now,
-            updated_at=now,
+            created_at=workflow.started_at,
+            updated_at=workflow.started_at,
             state=to_plain(workflow),
         )
 

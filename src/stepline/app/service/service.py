@@ -11,6 +11,7 @@ from stepline.app.attempt_plans import Place
 from stepline.app.attempts import Platform
 from stepline.app.masking import Masker
 from stepline.app.registry import Registry
+from stepline.app.scratch import ScratchFolders
 from stepline.app.service.dispatcher import Dispatcher, DispatcherPorts
 from stepline.app.service.files import BUCKET, FileService, StateCatalog
 from stepline.app.service.flow import Flow
@@ -120,6 +121,7 @@ class Service:
         self._ports = ports
         self._names: dict[str, str] = {}
         self._stop = threading.Event()
+        self._scratch = ScratchFolders(str(options.scratch))
         self.registry = self._make_registry()
         self._plans = Plans(self.registry, self._resolved)
         self._flow = Flow(self._plans, now=ports.now, clock=ports.clock, new_id=ports.new_id)
@@ -136,7 +138,7 @@ class Service:
 
     def start(self) -> None:
         """Begin to work."""
-        self.options.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._scratch.clean()
         self.store.clean()
         self._redo_plans()
         self._builder.start()
@@ -185,7 +187,7 @@ class Service:
             schemas=ports.schemas,
             now=ports.now,
             new_id=ports.new_id,
-            scratch_root=str(self.options.scratch),
+            scratch=self._scratch,
             bucket=BUCKET,
         )
         dispatcher_ports = DispatcherPorts(
