@@ -2,7 +2,9 @@
 
 - ``console``: each line after ``$ `` is run by bash; the lines below it are what it must print.
   ``...`` in a line stands for any text, on a line of its own for any lines. No such lines: any
-  output will do. The folder and exported variables carry over to the next command.
+  output will do. The folder and exported variables carry over to the next command. One that ends
+  with ``&`` goes on while the rest is done: it counts as started when it has printed those
+  lines, and is stopped at the end.
 - ``python``: executed; names carry over to the next block.
 - any language after ``<!-- file: PATH -->``: written to that file.
 - ``<!-- exit: N -->`` before a console block: its last command ends with N, not 0.
@@ -16,11 +18,13 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 TIMEOUT_S = 300
+STOP_S = 30
 PICTURES = {"json", "markdown", "mermaid", "text", "toml", "yaml"}
 
 _DIRECTIVE = re.compile(r"\s*<!-- (?P<kind>file|exit|not run):\s*(?P<value>.*?)\s*-->\s*")
@@ -34,6 +38,9 @@ pwd >"$0/folder"
 export -p >"$0/variables"
 exit $code
 """
+
+# Becomes the command, so that a signal reaches it and no shell between.
+_BACKGROUND = 'cd "$(cat "$0/folder")" && source "$0/variables" && eval "exec $1"'
 
 
 class BlockError(Exception):
@@ -74,6 +81,11 @@ class Command:
         """What ``make`` is asked for, if the command is that."""
         words = self.line.split()
         return " ".join(words[1:]) if words[:1] == ["make"] else None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the next command does not wait for its end."""
+        return self.line.endswith(" &")
 
 
 def blocks_of(path: Path) -> list[Block]:
@@ -141,6 +153,7 @@ class Reader:
         self.state = folder / "state"
         self.names: dict[str, object] = {"__name__": "__main__"}
         self.environment = dict(environment)
+        self.started: list[subprocess.Popen[str]] = []
         for made in (self.folder, self.state):
             made.mkdir()
         (self.state / "folder").write_text(f"{self.folder}\n")
@@ -173,6 +186,9 @@ class Reader:
     def _run(self, block: Block) -> None:
         commands = [command for command in commands_of(block) if command.target is None]
         for command in commands:
+            if command.goes_on:
+                self._start(block, command)
+                continue
             last = command is commands[-1]
             expected = int(block.value) if block.kind == "exit" and last else 0
             code, output = self._shell(command.line)
@@ -199,6 +215,39 @@ class Reader:
             output += f"(no end after {TIMEOUT_S} s)\n"
         return process.returncode, output
 
+    def _start(self, block: Block, command: Command) -> None:
+        """Start a command that goes on, and wait for what it prints at first."""
+        printed = self.state / f"printed-{len(self.started)}"
+        with printed.open("w") as output:
+            process = subprocess.Popen(
+                ["bash", "-c", _BACKGROUND, self.state, command.line.removesuffix(" &")],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                start_new_session=True,
+                text=True,
+            )
+        self.started.append(process)
+        end = time.monotonic() + TIMEOUT_S
+        while not is_like(printed.read_text(), command.expected):
+            goes_on = process.poll() is None and time.monotonic() < end
+            told = f"`{command.line}` printed:\n{printed.read_text()}"
+            _need(block, goes_on, f"{told}instead of:\n{command.expected}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stop what was started and goes on.
+
+        Raises:
+            BlockError: Something ended before, or does not end when asked to.
+        """
+        faults = [
+            f"pid {process.pid}: {text}" for process in self.started if (text := _stop(process))
+        ]
+        if faults:
+            raise BlockError("; ".join(faults))
+
     def _execute(self, block: Block) -> None:
         before = Path.cwd()
         os.chdir(self._here())
@@ -213,6 +262,20 @@ class Reader:
 
     def _here(self) -> Path:
         return Path((self.state / "folder").read_text().removesuffix("\n"))
+
+
+def _stop(process: "subprocess.Popen[str]") -> str:
+    """Stop a process and its group; return what is wrong with how it ended."""
+    if process.poll() is not None:
+        return f"ended by itself, with {process.returncode}"
+    process.terminate()
+    try:
+        code = process.wait(STOP_S)
+        return "" if code in (0, -signal.SIGTERM) else f"ended with {code}"
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return f"did not end within {STOP_S} s"
 
 
 def _need(block: Block, condition: bool, text: str) -> None:

@@ -1,6 +1,7 @@
 """How blocks of documents are found and run: what fails must fail."""
 
 import re
+import signal
 import sys
 import textwrap
 
@@ -111,6 +112,37 @@ def test_console_endless_command_is_ended(follow, monkeypatch):
     monkeypatch.setattr(blocks, "TIMEOUT_S", 0.5)
     with fails("no end after 0.5 s"):
         follow("~~~console\n$ sleep 60 | cat\n~~~\n")
+
+
+def test_console_command_that_goes_on_is_stopped_at_the_end(follow, reader):
+    follow("""
+        ~~~console
+        $ export WORD=ready
+        $ sh -c 'sleep 0.2; echo $WORD; exec sleep 60' &
+        ready
+        $ echo next
+        next
+        ~~~
+    """)
+    (process,) = reader.started
+    assert process.poll() is None
+    reader.stop()
+    assert process.returncode == -signal.SIGTERM
+    reader.started.clear()
+
+
+def test_console_command_that_does_not_go_on_fails(follow, reader):
+    with fails("printed:\nno\ninstead of:\nready"):
+        follow("~~~console\n$ echo no &\nready\n~~~\n")
+    reader.started.clear()
+
+
+def test_console_command_that_ended_before_the_end_fails(follow, reader):
+    follow("~~~console\n$ echo ready &\nready\n~~~\n")
+    reader.started[0].wait(10)
+    with fails("ended by itself, with 0"):
+        reader.stop()
+    reader.started.clear()
 
 
 def test_console_without_a_command_fails(follow):
