@@ -59,9 +59,7 @@ class ArtifactContents:
             UploadError: The archive is refused.
             PlatformError: There is no place for it.
         """
-        with self._temporary() as folder:
-            unpack(archive, folder)
-            return store_code(folder, self._cache_dir)
+        return take_in(archive, self._cache_dir)
 
     def of_archive(self, blob: str) -> tuple[str, Path]:
         """Return digest and folder of an archive in the store.
@@ -155,17 +153,8 @@ class ArtifactContents:
             if not _is_running(entry.name.partition("-")[0]):
                 remove_folder(entry)
 
-    @contextmanager
-    def _temporary(self) -> Iterator[Path]:
-        name = f"{os.getpid()}-{os.urandom(6).hex()}"
-        folder = self._cache_dir / "unpacking" / name
-        try:
-            yield folder
-        finally:
-            remove_folder(folder)
-
     def _fetch(self, blob: str) -> tuple[str, Path]:
-        with self._temporary() as folder:
+        with temporary_folder(self._cache_dir) as folder:
             try:
                 folder.mkdir(parents=True)
                 archive = folder / "archive.zip"
@@ -175,6 +164,31 @@ class ArtifactContents:
                 what = f"an archive cannot be fetched: {error.strerror or error}"
                 raise PlatformError(what, retryable=True) from error
             return self.take_in(archive)
+
+
+def take_in(archive: Path, cache_dir: Path) -> tuple[str, Path]:
+    """Unpack an archive, and keep its content in a cache.
+
+    Returns:
+        The digest ``sha256:<hex>`` of the content, and a read-only folder with it.
+
+    Raises:
+        UploadError: The archive is refused.
+        PlatformError: There is no place for it.
+    """
+    with temporary_folder(cache_dir) as folder:
+        unpack(archive, folder)
+        return store_code(folder, cache_dir)
+
+
+@contextmanager
+def temporary_folder(cache_dir: Path) -> Iterator[Path]:
+    """Give the path of a folder that is not there yet, and is gone afterwards."""
+    folder = cache_dir / "unpacking" / f"{os.getpid()}-{os.urandom(6).hex()}"
+    try:
+        yield folder
+    finally:
+        remove_folder(folder)
 
 
 def protocol_file(folder: Path) -> Path | None:

@@ -99,7 +99,7 @@ def plan_run(words: RunWords, machine: Machine) -> RunRequest:
     protocol = parsed.unwrap(ProtocolError)
     for problem in parsed.problems:
         machine.warn(f"{problem.where}: {problem.message}")
-    versions, folders = _pin(parsed, words.task_scripts or _project_scripts(path), machine)
+    versions, folders = pin_local(parsed, words.task_scripts or _project_scripts(path), machine)
     record = machine.lake.add_input(words.input_path) if words.input_path else None
     return RunRequest(
         protocol=protocol,
@@ -128,9 +128,25 @@ def _project_scripts(protocol: Path) -> Path:
     return folder
 
 
-def _pin(
+def pin_local(
     parsed: Parsed[Protocol], folder: Path, machine: Machine, *, named_by_folder: bool = False
 ) -> tuple[Mapping[TaskReference, ScriptVersion], Mapping[str, str]]:
+    """Pin the task scripts of a local folder for all steps of a protocol.
+
+    Args:
+        parsed: The protocol.
+        folder: A folder of task scripts, or of one.
+        machine: This machine.
+        named_by_folder: The script was named, so how it differs is no news.
+
+    Returns:
+        The task script of each task, and the folder that each is from, by its digest.
+
+    Raises:
+        ConfigError: A task script is not valid, or there is none.
+        ArtifactNotFound: A task script or function is not there.
+        PlatformError: The cache cannot be written.
+    """
     scripts, problems = find_scripts(
         folder,
         load_script=lambda home: load_task_script(home, machine.cache_dir),
@@ -168,6 +184,12 @@ def plan_retry(
         ConfigError: The workflow did not fail, or what it was pinned to is no longer there
             unchanged.
     """
+    if "replayOf" in record:
+        raise ConfigError(
+            "this is the record of a replay, which is not retried",
+            where=Location(str(path)),
+            hint=f"stepline replay {record['replayOf']['workflowId']}",
+        )
     if record["status"] == "completed":
         raise ConfigError(
             "the workflow completed; there is nothing to retry", where=Location(str(path))
@@ -271,7 +293,7 @@ def plan_call(
     pointers = {name: record.pointer.to_plain() for name, record in records.items()}
     protocol = _call_protocol(folder, function, {**value, **pointers}, config, secrets)
     parsed = Parsed(protocol, path=str(folder))
-    versions, folders = _pin(parsed, folder, machine, named_by_folder=True)
+    versions, folders = pin_local(parsed, folder, machine, named_by_folder=True)
     first = next(iter(files), None)
     return RunRequest(
         protocol=protocol,

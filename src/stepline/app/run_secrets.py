@@ -47,6 +47,7 @@ class RunSecrets:
         sources: Where each secret is, by config key.
         backend: Gives the backend of a name.
         masker: Learns every value that is read.
+        paths: The ``ssm`` path of each key's reference, where it is not the usual one.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class RunSecrets:
         *,
         backend: Callable[[str], SecretBackend],
         masker: Masker,
+        paths: Mapping[str, str] | None = None,
     ) -> None:
         self._sources = sources
+        self._keys = {path: key for key, path in (paths or {}).items()}
         self._backend = backend
         self._backends: dict[str, SecretBackend] = {}
         self._masker = masker
@@ -85,7 +88,7 @@ class RunSecrets:
             SettingsError: The run has no such secret.
             PluginError: Its backend raised what it may not, or gave no text.
         """
-        key = name.removeprefix(_PREFIX)
+        key = self._keys.get(name) or name.removeprefix(_PREFIX)
         if key not in self._sources:
             raise SettingsError(
                 f"no secret '{name}' was given to this run",

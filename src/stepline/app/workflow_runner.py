@@ -76,6 +76,7 @@ class WorkflowRunner:
         reporter: Told of all progress.
         clock: Returns seconds since the epoch.
         sleep: Waits for a number of seconds.
+        place: Where tasks are told that they run.
         attempts: Every attempt so far, in order.
     """
 
@@ -85,6 +86,7 @@ class WorkflowRunner:
     reporter: Reporter
     clock: Callable[[], float]
     sleep: Callable[[float], None]
+    place: Place = field(default_factory=Place)
     attempts: list[StepAttempt] = field(default_factory=list)
 
     def run(self, workflow: Workflow, event: Event) -> Workflow:
@@ -121,7 +123,7 @@ class WorkflowRunner:
                 workflow,
                 command,
                 version=self.versions[workflow.protocol.steps[command.step].task],
-                place=Place(),
+                place=self.place,
                 now=self.platform.now(),
             ),
             self.platform,

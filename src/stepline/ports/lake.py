@@ -53,6 +53,18 @@ class LocalLake(Protocol):
             UploadError: It is missing, empty, not a plain file, or not readable.
         """
 
+    def add_known(self, record: FileRecord, path: Path | None) -> FileRecord:
+        """Make a file visible under the record that another catalog has of it.
+
+        Args:
+            record: What is known about it.
+            path: Its bytes on this machine, which are not copied; None if they are not
+                here, so that the file can be found but not read.
+
+        Raises:
+            UploadError: The path is missing, not a plain file, or not readable.
+        """
+
     def add_folder(self, folder: Path, *, own: bool = False) -> None:
         """Make the files of a folder visible, as its ``files.json`` says if it has one.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from stepline.errors import SettingsError, UploadError
@@ -50,6 +51,15 @@ class RunLake:
         record = self._lake.input_file(str(path), store=self.store, known_as=known_as)
         if record.size == 0:
             raise UploadError(f"'{path}' is empty", hint="is it still being written?")
+        if self.catalog.get(record.pointer.file_id) is None:
+            self.catalog.commit(Changes(files=(record,)))
+        self._inputs[record.pointer.file_id] = record
+        return record
+
+    def add_known(self, record: FileRecord, path: Path | None) -> FileRecord:
+        """Make a file visible under the record that another catalog has of it."""
+        blob = self.store.adopt(str(path)).name if path else f"not here: {record.pointer.key}"
+        record = replace(record, blob=blob)
         if self.catalog.get(record.pointer.file_id) is None:
             self.catalog.commit(Changes(files=(record,)))
         self._inputs[record.pointer.file_id] = record

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from stepline.model.file import FilePointer, FileRecord
-from stepline.ports.files import FileCatalog, FileStore
+from stepline.ports.files import Changes, FileCatalog, FileStore
 from stepline.testing.kit.files import Files
 
 
@@ -40,6 +41,13 @@ class KitLake:
     def add_input(self, path: Path, *, known_as: FilePointer | None = None) -> FileRecord:
         """Take a file of the project in."""
         return self._files.record(self._files.find(path))
+
+    def add_known(self, record: FileRecord, path: Path | None) -> FileRecord:
+        """Take a file in under the record that another catalog has of it."""
+        blob = self._files.store.put(path.read_bytes()).name if path else ""
+        record = replace(record, blob=blob)
+        self._files.catalog.commit(Changes(files=(record,)))
+        return record
 
     def add_folder(self, folder: Path, *, own: bool = False) -> None:
         """Take all files of a folder in."""
