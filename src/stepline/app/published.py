@@ -1,11 +1,11 @@
-"""Which published task script a protocol's step means."""
+"""What is published: which task script a step means, and which version may follow."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 
-from stepline.errors import ArtifactNotFound, Problem
+from stepline.errors import ArtifactNotFound, Problem, UploadError
 from stepline.expressions.suggest import nearest_hint
 from stepline.model.artifact import Artifact, ArtifactKind, ArtifactName
 from stepline.model.protocol import Protocol, Step, TaskReference
@@ -55,6 +55,23 @@ def matches(task: TaskReference, name: ArtifactName) -> bool:
         return True
     wanted, version = VersionRange.parse(task.version), Version.parse(name.version)
     return wanted is not None and version is not None and wanted.matches(version)
+
+
+def check_higher(artifacts: ArtifactsView, name: ArtifactName) -> None:
+    """Refuse a new version that is not higher than the newest published one.
+
+    Raises:
+        UploadError: It is lower.
+    """
+    published = artifacts.list(name.kind, namespace=name.namespace, slug=name.slug)
+    version = Version.parse(name.version)
+    newest = Version.parse(published[-1].name.version) if published else None
+    if version is None or newest is None or version.order > newest.order:
+        return
+    raise UploadError(
+        f"{name} is not higher than {newest}, the newest version that is published",
+        hint=f"publish a version above {newest}, or force this one with -f",
+    )
 
 
 def check_published(

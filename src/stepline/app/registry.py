@@ -10,7 +10,7 @@ from stepline.app.archives import pack
 from stepline.app.artifact_contents import ArtifactContents
 from stepline.app.artifact_names import check_name, is_prerelease
 from stepline.app.builds import Builder
-from stepline.app.published import matches, not_found, resolve_task
+from stepline.app.published import check_higher, matches, not_found, resolve_task
 from stepline.errors import ArtifactNotFound, VersionExists
 from stepline.model.artifact import Artifact, ArtifactKind, ArtifactName, Build, BuildStatus
 from stepline.model.protocol import Protocol, TaskReference
@@ -87,13 +87,16 @@ class Registry:
             ForeignNamespace: The namespace is not the caller's.
             VersionExists: The version exists with other content, and is not forced.
             ArchiveTooLarge: The archive, or what is in it, is over a limit.
-            UploadError: The name or the archive is refused.
+            UploadError: The name or the archive is refused, or the version is new, not
+                forced, and not higher than the newest.
             PlatformError: It cannot be stored.
         """
         check_name(name, org=self._org, common=common)
         digest, _ = self._contents.take_in(archive)
         with self._state.read() as view:
             current = view.artifacts.get(name)
+            if current is None and not force:
+                check_higher(view.artifacts, name)
         if current is not None and not force:
             if current.digest != digest:
                 raise _version_exists(current)
