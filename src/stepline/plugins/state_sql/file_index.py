@@ -6,6 +6,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, text, update
 
 from stepline.model.file import FileRecord
 from stepline.plugins.state_sql.file_terms import Entry, entry_of
+from stepline.plugins.state_sql.many import execute_many
 from stepline.plugins.state_sql.tables import counters, file_labels, file_terms, found_files
 
 CHANGES = "files"
@@ -51,8 +52,8 @@ class FileIndex:
             "created_us": entry.created_us,
         }
         self._connection.execute(_SHOW, row)
-        rows = [{"field": f, "value": v, "file": number} for f, v in sorted(entry.terms)]
-        self._connection.execute(_ADD_TERMS, rows)
+        rows = [(field, value, number) for field, value in sorted(entry.terms)]
+        execute_many(self._connection, _ADD_TERMS, rows=rows)
         self._add_labels(number, entry.labels)
         self._count(entry, 1)
 
@@ -87,8 +88,8 @@ class FileIndex:
             self._connection.execute(_REMOVE_LABELS, rows)
 
     def _count(self, entry: Entry, more: int) -> None:
-        rows = [{"field": f, "value": v, "more": more} for f, v in entry.counted]
-        self._connection.execute(_COUNT, rows)
+        rows = [(field, value, more) for field, value in entry.counted]
+        execute_many(self._connection, _COUNT, rows=rows)
         self._note_change()
 
     def _note_change(self) -> None:

@@ -15,7 +15,7 @@ from stepline.errors import PlatformError
 
 _BUSY_S = 5.0
 _READERS = 8
-_BEGIN = "stepline_begin"
+_WRITES = "stepline_writes"
 _SETTINGS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY")
 
 
@@ -36,14 +36,11 @@ class SqliteDatabase:
 
     def writer(self) -> Connection:
         """Return a connection that writes; there must be only one."""
-        options = {_BEGIN: "BEGIN IMMEDIATE"}
-        return self._engine.connect().execution_options(**options)
+        return self._engine.connect().execution_options(**{_WRITES: True})
 
     def reader(self) -> Connection:
         """Return a connection of the pool; what it reads is one snapshot."""
-        connection = self._engine.connect()
-        connection.exec_driver_sql("PRAGMA query_only=ON")
-        return connection
+        return self._engine.connect()
 
     def in_transaction(self, connection: Connection) -> bool:
         """Whether a transaction is still open: some errors end it as a whole."""
@@ -110,7 +107,11 @@ def _engine(path: str) -> Engine:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+    """Begin a transaction; a connection of the pool may have had the other purpose before."""
+    writes = connection.get_execution_options().get(_WRITES, False)
+    raw: Any = connection.connection.dbapi_connection
+    raw.execute(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
+    raw.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _meaning(cause: BaseException | None) -> tuple[str, str, bool]:
