@@ -245,7 +245,7 @@ def _has_term(field: str, values: list[str]) -> Sieve:
     # A file may have several tags, but one value of anything else.
     distinct = len(wanted) == 1 or (field not in ("tags", EXISTS) and not field.endswith(WORD))
     terms = tuple((field, value) for value in wanted) if distinct else ()
-    return Sieve((Part(where, rows, terms=terms),))
+    return Sieve((Part(where, rows, terms=terms, once=distinct),))
 
 
 def _is_term(term: FromClause, field: str, values: list[str]) -> ColumnElement[bool]:
@@ -267,7 +267,7 @@ def _found_where(test: Callable[[FromClause], ColumnElement[bool]]) -> Sieve:
 
     found = found_files.alias()
     rows: Select[Any] = select(found.c.file).where(test(found))
-    return Sieve((Part(where, rows),))
+    return Sieve((Part(where, rows, once=True),))
 
 
 def _id_is(ids: list[str]) -> Sieve:

@@ -166,8 +166,7 @@ class FileSearch:
         """Return how many files pass an exact sieve."""
         if (known := self._counted(sieve)) is not None:
             return known
-        found, _ = self._found(sieve)
-        wanted = select(func.count()).select_from(found.subquery())
+        wanted = select(func.count()).select_from(self._all(sieve).subquery())
         if self._totals is None:
             return self._connection.execute(wanted).scalar() or 0
         name = json.dumps(query)
@@ -177,6 +176,12 @@ class FileSearch:
             total = self._connection.execute(wanted).scalar() or 0
             self._totals.keep(name, total, changes=changes)
         return total
+
+    def _all(self, sieve: Sieve) -> Select[Any]:
+        """Return a statement for all numbers that pass a sieve, each once, in any order."""
+        if len(sieve.parts) == 1 and sieve.parts[0].once and sieve.parts[0].rows is not None:
+            return sieve.parts[0].rows
+        return self._found(sieve)[0]
 
     def _counted(self, sieve: Sieve) -> int | None:
         """Return how many files pass a sieve, where that is kept."""

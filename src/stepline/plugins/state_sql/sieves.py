@@ -24,12 +24,14 @@ class Part:
         where: The condition on the number of a file.
         rows: Selects the numbers of all files that fit, by an index; None without one.
         loose: Whether ``rows`` may select others too.
+        once: Whether ``rows`` is sure to select each number once.
         terms: Fields and values, where the part is that a file has exactly one of these.
     """
 
     where: Where
     rows: Select[Any] | None = None
     loose: bool = False
+    once: bool = False
     terms: tuple[tuple[str, str], ...] = ()
 
 
