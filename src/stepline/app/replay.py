@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -108,6 +109,10 @@ class Recorded:
         task: Plain = self.workflow["tasks"][index]
         return task
 
+    def status(self, index: int) -> str:
+        """Return the recorded status of a step, as `StepStatus` has it."""
+        return str(self.pins["steps"][index]["status"])
+
 
 @frozen(kw_only=True)
 class Replay:
@@ -131,6 +136,23 @@ class Replay:
         return [str(self.recorded.task(index)["name"]) for index in self.recorded.steps]
 
 
+@contextmanager
+def understood(workflow_id: str) -> Iterator[None]:
+    """Say whose fault it is where what a service has recorded cannot be read.
+
+    Raises:
+        PlatformError: It is not as we expect.
+    """
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise PlatformError(
+            f"the service's record of workflow {workflow_id} cannot be understood: "
+            f"{type(error).__name__}: {error}",
+            hint="is the service of the same version as this command? see stepline --version",
+        ) from error
+
+
 def plan_replay(
     words: ReplayWords,
     service: RecordingService,
@@ -150,6 +172,17 @@ def plan_replay(
         UserError: There is no such workflow or step, or a word is not usable.
         PlatformError: What the service sent is not what the workflow was pinned to.
     """
+    with understood(words.workflow_id):
+        return _plan(words, service, machine=machine, new_id=new_id)
+
+
+def _plan(
+    words: ReplayWords,
+    service: RecordingService,
+    *,
+    machine: Machine,
+    new_id: Callable[[], str],
+) -> Replay:
     workflow, pins = service.workflow(words.workflow_id), service.pins(words.workflow_id)
     whole = _protocol(pins, service, machine.cache_dir)
     steps = range(len(whole.steps))
@@ -236,7 +269,7 @@ def _at_its_attempt(workflow: Workflow, recorded: Recorded) -> Workflow:
     task = recorded.task(index)
     if not task["attempt"]:
         raise ConfigError(
-            f"the step '{task['name']}' was never attempted (it is {task['status']}), "
+            f"the step '{task['name']}' was never attempted (it is {recorded.status(index)}), "
             "so there is no recorded input",
             hint="leave --step out, or name a step that ran",
         )

@@ -60,7 +60,12 @@ def compare(
         if (found := catalog.get(file_id)) is not None
     }
     return [
-        _compare(recorded.task(index), step, before=before, after=after)
+        _compare(
+            {**recorded.task(index), "status": recorded.status(index)},
+            step,
+            before=before,
+            after=after,
+        )
         for index, step in zip(recorded.steps, record["steps"], strict=True)
     ]
 

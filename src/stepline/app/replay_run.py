@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from stepline.app.replay import RecordingService, Replay
+from stepline.app.replay import RecordingService, Replay, understood
 from stepline.app.replay_files import fetch_files
 from stepline.app.replay_outcomes import StepComparison, compare
 from stepline.app.replay_secrets import with_placeholders
@@ -53,10 +53,11 @@ def run_replay(replay: Replay, service: RecordingService, place: ReplayPlace) ->
         UserError: A task script's environment cannot be made.
         PlatformError: A file cannot be fetched, or an attempt not be started.
     """
-    ports = place.ports
-    input_file = fetch_files(
-        replay.recorded, service, ports.lake, folder=place.folder, warn=place.warn
-    )
+    ports, recorded = place.ports, replay.recorded
+    with understood(recorded.workflow["id"]):
+        input_file = fetch_files(
+            recorded, service, ports.lake, folder=place.folder, warn=place.warn
+        )
     result = drive_local(
         replay.state,
         replay.event,
@@ -64,11 +65,12 @@ def run_replay(replay: Replay, service: RecordingService, place: ReplayPlace) ->
         ports=replace(ports, secret_backend=with_placeholders(ports.secret_backend)),
         reporter=place.reporter,
     )
-    comparisons = compare(replay.recorded, result.record, ports.lake.catalog)
+    with understood(recorded.workflow["id"]):
+        comparisons = compare(recorded, result.record, ports.lake.catalog)
     origin = {
-        "workflowId": replay.recorded.workflow["id"],
+        "workflowId": recorded.workflow["id"],
         "platformUrl": service.url,
-        "status": replay.recorded.workflow["status"],
+        "status": recorded.workflow["status"],
         "steps": [each.to_plain() for each in comparisons],
     }
     record = {**result.record, "replayOf": origin}

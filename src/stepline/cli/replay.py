@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +70,7 @@ def command(
     )
     service = RemoteService(config_file, os.environ)
     try:
-        with _understood(workflow):
-            replay = plan_replay(words, service, machine=run.machine, new_id=run.ports().new_id)
+        replay = plan_replay(words, service, machine=run.machine, new_id=run.ports().new_id)
         return _run(run, replay, service)
     finally:
         service.close()
@@ -86,8 +84,7 @@ def _run(run: LocalRun, replay: Replay, service: RemoteService) -> int:
             folder=run.work / "recorded",
             warn=run.machine.warn,
         )
-        with _understood(replay.recorded.workflow["id"]):
-            result = run_replay(replay, service, place)
+        result = run_replay(replay, service, place)
         code = run.finish(result.run, progress)
         if not run.choices.json_output:
             _print_comparison(replay, result)
@@ -152,16 +149,3 @@ class RemoteService:
     def content(self, info: Mapping[str, Any], target: Path) -> None:
         """Write the bytes of a file version, verified."""
         download_file(self._client, info, target, tries=_TRIES, advance=lambda count: None)
-
-
-@contextmanager
-def _understood(workflow_id: str) -> Iterator[None]:
-    """Say whose fault it is where what the service has recorded cannot be read."""
-    try:
-        yield
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise PlatformError(
-            f"the service's record of workflow {workflow_id} cannot be understood: "
-            f"{type(error).__name__}: {error}",
-            hint="is the service of the same version as this command? stepline --version",
-        ) from error
