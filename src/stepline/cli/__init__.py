@@ -15,6 +15,7 @@ COMMANDS = {
     "validate": "Check protocols and task scripts; report every problem at once.",
     "run": "Run a protocol on a file.",
     "call": "Call one function of a task script.",
+    "replay": "Run a recorded workflow of a service again, here.",
     "serve": "Take in files and run pipelines on them.",
     "put": "Publish a task script or a protocol.",
     "artifact": "Show, fetch and delete what is published.",
