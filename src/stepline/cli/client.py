@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from stepline import __version__
 from stepline.cli.connection import Connection
+from stepline.cli.display import printable
 from stepline.errors import Location, PlatformError, Problem, SettingsError, UserError
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ class Client:
         said = body if isinstance(body, dict) else {}
         # The message has the hint at its end, for clients that show nothing else.
         what, _, hint = _text_of(said.get("message")).partition(". Hint: ")
-        what = what.removesuffix(".") or _text(response)
+        what, hint = printable(what.removesuffix(".") or _text(response)), printable(hint)
         if response.status_code in (401, 403):
             raise SettingsError(what, hint=hint or self._token_hint(response.status_code))
         if response.status_code >= 500 or response.status_code == 429:

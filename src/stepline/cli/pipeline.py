@@ -132,7 +132,7 @@ def _show_plan(session: Session, answer: Plain) -> None:
 
 
 def _fields(found: Plain) -> list[tuple[str, Any]]:
-    retry = found.get("retryConfiguration") or {}
+    behavior, most = found["retryBehavior"], found["retryConfiguration"]["maxRetries"]
     trigger = found.get("triggerCondition")
     return [
         ("name", found["name"]),
@@ -145,7 +145,7 @@ def _fields(found: Plain) -> list[tuple[str, Any]]:
         *((f"config {key}", value) for key, value in found["pipelineConfig"].items()),
         ("priority", found["priority"]),
         ("parallel", found["maxParallelWorkflows"] or "any number of workflows"),
-        ("retry", f"{found['retryBehavior']}, {retry.get('maxRetries', '')} times at most"),
+        ("retry", behavior if behavior == "off" else f"{behavior}, at most {most} times"),
     ]
 
 
@@ -163,9 +163,13 @@ def _condition(tree: Plain) -> str:
         value = tree.get("value")
         texts = value if isinstance(value, list) else [] if value is None else [value]
         return " ".join((tree["key"], tree["operator"], ", ".join(map(str, texts)))).rstrip()
-    parts = [_condition(each) for each in tree.get("groups", ())]
+    parts = tree.get("groups", ())
     word = f" {str(tree.get('groupOperator', 'AND')).lower()} "
-    return word.join(f"({part})" if " or " in part or " and " in part else part for part in parts)
+    several = len(parts) > 1
+    return word.join(
+        f"({_condition(each)})" if several and len(each.get("groups", ())) > 1 else _condition(each)
+        for each in parts
+    )
 
 
 def _name(found: Plain) -> str:

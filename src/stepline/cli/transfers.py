@@ -97,7 +97,9 @@ class _Sending:
 
     def run(self, about: Mapping[str, Any], digest: str) -> dict[str, Any]:
         """Send all parts and return the file's record."""
-        begun = self._client.send("POST", "uploads", body={**about, "size": self._size})
+        # One that was begun in vain is removed by the service.
+        body = {**about, "size": self._size}
+        begun = self._client.send("POST", "uploads", body=body, tries=self._tries)
         path = path_of("uploads", begun["id"])
         self._send_parts(path, int(begun["offset"]))
         return self._finish(path, digest, begun["fileId"])
