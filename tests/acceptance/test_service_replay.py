@@ -115,7 +115,7 @@ def test_failed_step_is_replayed_with_prints_and_with_the_mistake_mended(
     served, workflow, tmp_path
 ):
     own = Project(tmp_path, served.project.cache)
-    words = ("--step", "1", "--task-scripts", tmp_path / "task-scripts")
+    words = ("--step", "2", "--task-scripts", tmp_path / "task-scripts")
     shown = MAIN.replace("    raise", "    print(repr(text), context.workflow_id)\n    raise")
     home = own.task_script("s", shown, ["prepare", "push"])
     result = replay(served, workflow, *words)
@@ -140,11 +140,11 @@ def test_replay_runs_what_was_pinned_though_the_version_has_moved(served, workfl
     ("words", "message"),
     [
         (["--step", "pusch"], "the workflow has no step 'pusch'"),
-        (["--step", "2"], "its steps are prepare, push, or 0 to 1"),
+        (["--step", "3"], "its steps are prepare, push, or 1 to 2"),
         (["--secret", "tokn=env:MINE"], "the workflow has no secret 'tokn'"),
         (["--secret", "token=env:MINE"], "MINE, which is to hold a secret, is not set"),
     ],
-    ids=["step", "index", "secret", "variable"],
+    ids=["step", "number", "secret", "variable"],
 )
 def test_replay_of_what_there_is_not_is_refused(served, workflow, words, message):
     result = replay(served, workflow, *words)

@@ -79,7 +79,7 @@ class ReplayWords:
 
     Attributes:
         workflow_id: The recorded workflow.
-        step: Id or index of the only step to run, or None for all.
+        step: Id, or number from 1, of the only step to run; None for all.
         secrets: ``backend:name`` by config key; the others are placeholders.
         task_scripts: Folder of task scripts to run instead of the recorded ones, or None.
     """
@@ -286,12 +286,12 @@ def _step_index(protocol: Protocol, word: str) -> int:
     names = [step.name for step in protocol.steps]
     if word in names:
         return names.index(word)
-    if word.isdecimal() and int(word) < len(names):
-        return int(word)
+    if word.isdecimal() and 1 <= int(word) <= len(names):
+        return int(word) - 1
     near = nearest_hint(word, names)
     raise ConfigError(
         f"the workflow has no step '{word}'",
-        hint=f"{near} its steps are {', '.join(names)}, or 0 to {len(names) - 1}".lstrip(),
+        hint=f"{near} its steps are {', '.join(names)}, or 1 to {len(names)}".lstrip(),
     )
 
 

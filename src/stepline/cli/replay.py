@@ -24,7 +24,7 @@ _NOT_THERE = 404
 
 @click.command(name="replay")
 @click.argument("workflow")
-@click.option("--step", metavar="STEP", help="Run only this step: its id or its index from 0.")
+@click.option("--step", metavar="STEP", help="Run only this step: its id, or its number from 1.")
 @click.option(
     "--secret",
     multiple=True,

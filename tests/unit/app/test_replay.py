@@ -292,7 +292,7 @@ def test_plan_of_a_replay_pins_what_was_recorded(service, tmp_path):
     assert len(service.sent) == 2, "what is kept was fetched again"
 
 
-@pytest.mark.parametrize("word", ["first", "0"], ids=["id", "index"])
+@pytest.mark.parametrize("word", ["first", "1"], ids=["id", "number"])
 def test_plan_of_a_step_waits_for_its_attempt_with_the_recorded_input(service, tmp_path, word):
     service.recorded.pins["steps"][0]["input"] = {"text": "$( config.no )"}
     replay = plan(service, tmp_path, step=word)
