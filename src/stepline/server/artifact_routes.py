@@ -137,16 +137,16 @@ def relationships(service: TheService, name: Shown) -> dict[str, Any]:
 
 
 @router.get(_ONE + "/source", response_class=Response)
-def source(request: Request, service: TheService, name: Shown) -> Response:
+def source(request: Request, service: TheService, *, name: Shown) -> Response:
     """Return a version's source as an archive."""
     digest = service.registry.get(name).digest
-    return send_archive(request, service, digest, name=f"{name.slug}-{name.version}")
+    return send_archive(request, service, digest=digest, name=f"{name.slug}-{name.version}")
 
 
 @router.get("/v1/sources/{digest}", response_class=Response)
-def source_of_digest(request: Request, service: TheService, digest: str) -> Response:
+def source_of_digest(request: Request, service: TheService, *, digest: str) -> Response:
     """Return the source of a digest, also of one that no version has any more."""
-    return send_archive(request, service, digest, name=digest.replace(":", "-"))
+    return send_archive(request, service, digest=digest, name=digest.replace(":", "-"))
 
 
 @router.get(_ONE + "/files")

@@ -41,7 +41,7 @@ def content(
     found = Content(size=record.size, etag=digest, name=record.name)
     if is_known(request, digest):
         return Response(None, 304, headers_of_content(found))
-    return send(request, lambda: service.store.open(record.blob), found)
+    return send(request, lambda: service.store.open(record.blob), content=found)
 
 
 @router.post("/v1/files/{file_id}/link")

@@ -58,7 +58,7 @@ def delete(service: TheService, name: str) -> None:
 
 
 @router.post("/{name}/reprocess")
-def reprocess(service: TheService, name: str, given: ReprocessBody) -> dict[str, Any]:
+def reprocess(service: TheService, name: str, *, given: ReprocessBody) -> dict[str, Any]:
     """Start a pipeline again for files that match it."""
     file_ids = service.workflows.reprocess(
         service.pipelines.get(name),

@@ -74,7 +74,7 @@ def create(service: TheService, given: GivenPipeline) -> dict[str, Any]:
 
 
 @router.post("/update/{name}")
-def update(service: TheService, name: str, given: GivenPipeline) -> dict[str, Any]:
+def update(service: TheService, name: str, *, given: GivenPipeline) -> dict[str, Any]:
     """Store a new revision of a pipeline."""
     known = service.pipelines.get(name)
     spec = _spec(given)
@@ -156,7 +156,7 @@ def revision(service: TheService, name: str, *, number: int) -> dict[str, Any]:
 
 
 @router.post("/process/{name}")
-def process(service: TheService, name: str, given: ProcessBody) -> dict[str, Any]:
+def process(service: TheService, name: str, *, given: ProcessBody) -> dict[str, Any]:
     """Start a pipeline for files, whatever its trigger says."""
     pipeline = service.pipelines.get(name)
     success, error = [], []
@@ -174,13 +174,13 @@ def process(service: TheService, name: str, given: ProcessBody) -> dict[str, Any
 
 
 @router.post("/{name}/status", status_code=204, response_class=Response)
-def set_status(service: TheService, name: str, given: StatusBody) -> None:
+def set_status(service: TheService, name: str, *, given: StatusBody) -> None:
     """Enable, pause or disable a pipeline."""
     service.pipelines.set_status(name, PipelineStatus(given.status))
 
 
 @router.post("/{name}/create-pipeline-bulk-processing-job")
-def process_in_bulk(service: TheService, name: str, given: BulkBody) -> dict[str, Any]:
+def process_in_bulk(service: TheService, name: str, *, given: BulkBody) -> dict[str, Any]:
     """Start a pipeline again for files that match it."""
     file_ids = service.workflows.reprocess(
         service.pipelines.get(name),

@@ -83,7 +83,7 @@ def span_of(request: Request, content: Content) -> tuple[int, int] | None:
     return first, last - first + 1
 
 
-def send(request: Request, opened: Callable[[], BinaryIO], content: Content) -> Response:
+def send(request: Request, opened: Callable[[], BinaryIO], *, content: Content) -> Response:
     """Return an answer with the bytes of a file, or those of a range of it.
 
     Args:
@@ -108,7 +108,7 @@ def send(request: Request, opened: Callable[[], BinaryIO], content: Content) -> 
     return StreamingResponse(body, status, headers, media_type=content.kind)
 
 
-def send_archive(request: Request, service: Service, digest: str, *, name: str) -> Response:
+def send_archive(request: Request, service: Service, *, digest: str, name: str) -> Response:
     """Return an answer with the source of a digest."""
     if is_known(request, digest):
         return Response(None, 304, {"etag": f'"{digest}"'})
@@ -120,7 +120,7 @@ def send_archive(request: Request, service: Service, digest: str, *, name: str) 
         size = target.stat().st_size
         content = Content(size=size, etag=digest, name=f"{name}.zip", kind="application/zip")
         # Open files outlast the folder.
-        return send(request, lambda: target.open("rb"), content)
+        return send(request, lambda: target.open("rb"), content=content)
 
 
 def _still_same(request: Request, content: Content) -> bool:

@@ -127,7 +127,9 @@ async def append(
 
 
 @router.post(_ONE + "/finish", status_code=201)
-def finish(service: TheService, upload_id: str, given: FinishBody | None = None) -> dict[str, Any]:
+def finish(
+    service: TheService, upload_id: str, *, given: FinishBody | None = None
+) -> dict[str, Any]:
     """Make the file visible, and start the pipelines that it fires."""
     return file_value(_finish(service, upload_id, given.sha256 if given else None))
 

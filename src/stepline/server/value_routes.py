@@ -35,7 +35,7 @@ def settings(service: TheService) -> dict[str, Any]:
 
 
 @router.put("/settings/{name}", status_code=204, response_class=Response)
-def set_setting(service: TheService, name: str, given: SettingBody) -> None:
+def set_setting(service: TheService, name: str, *, given: SettingBody) -> None:
     """Store a shared setting."""
     service.settings.set(name, given.value)
 
@@ -63,7 +63,7 @@ def secrets(service: TheService) -> dict[str, Any]:
 
 
 @router.put("/secrets/{name}")
-def set_secret(service: TheService, name: str, given: SecretBody) -> dict[str, Any]:
+def set_secret(service: TheService, name: str, *, given: SecretBody) -> dict[str, Any]:
     """Store a secret."""
     return {"name": name, "version": service.secrets.put(name, given.value)}
 

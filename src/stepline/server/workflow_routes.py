@@ -107,7 +107,7 @@ def one(service: TheService, workflow_id: str) -> dict[str, Any]:
 
 @router.post("/{workflow_id}/cancel")
 def cancel(
-    service: TheService, workflow_id: str, given: CancelBody | None = None
+    service: TheService, workflow_id: str, *, given: CancelBody | None = None
 ) -> dict[str, Any]:
     """End a workflow."""
     service.workflows.cancel(workflow_id, reason=given.reason if given else "")
