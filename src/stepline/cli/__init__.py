@@ -27,6 +27,7 @@ COMMANDS = {
     "workflow": "List, show, follow, retry and cancel workflows.",
     "explain": "Tell why something ran or did not.",
     "reprocess": "Start a pipeline again for stored files.",
+    "selftest": "Kill a service and count what it loses.",
     "plugins": "Show the installed plugins.",
     "schema": "Print a JSON Schema for editors.",
 }

@@ -1,0 +1,97 @@
+"""``stepline selftest``: the service tests itself, on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stepline.errors import SettingsError
+
+if TYPE_CHECKING:
+    from stepline.server.selftest.crash import CrashReport
+
+_SHOWN = 5
+_FAILED = 1
+
+
+@click.command("selftest")
+@click.option("--crash", is_flag=True, help="Kill a service and count what it loses.")
+@click.option(
+    "--kills",
+    type=click.IntRange(0, 1_000_000),
+    default=20,
+    show_default=True,
+    help="Kills at random moments.",
+)
+@click.option("--every-point", is_flag=True, help="Also kill it before and after each commit.")
+@click.option("--seed", type=int, help="Seed of chance, to do the same again.")
+@click.option("--keep", is_flag=True, help="Keep the folder of the test, and name it.")
+@click.option("--json", "json_output", is_flag=True, help="Print JSON.")
+def command(
+    crash: bool,
+    kills: int,
+    *,
+    every_point: bool,
+    seed: int | None,
+    keep: bool,
+    json_output: bool,
+) -> int:
+    """Kill a service again and again while files pour in, and count what is lost or doubled.
+
+    The service is the one of `stepline serve`, in a temporary folder of its own. The exit
+    code is 0 only if nothing was lost, doubled or left behind.
+    """
+    if not crash:
+        raise SettingsError("no test was named", hint="use: stepline selftest --crash")
+    import tempfile
+
+    from stepline import settings
+    from stepline.server.selftest.crash import CrashOptions, crash_test
+
+    options = CrashOptions(
+        kills=kills,
+        every_point=every_point,
+        seed=secrets.randbelow(1 << 31) if seed is None else seed,
+    )
+    base = Path(tempfile.mkdtemp(prefix="stepline-selftest-"))
+    report = None
+    try:
+        cache = settings.cache_dir(os.environ)
+        report = crash_test(base, cache, options, tell=lambda line: click.echo(line, err=True))
+    finally:
+        _leave(base, keep=keep or report is None)
+    if json_output:
+        click.echo(json.dumps(report.to_plain(), indent=2))
+    else:
+        _show(report)
+    return _FAILED if report.findings.total else 0
+
+
+def _leave(base: Path, *, keep: bool) -> None:
+    import shutil
+
+    if keep:
+        click.echo(f"kept: {base}", err=True)
+    else:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def _show(report: CrashReport) -> None:
+    kinds = len({point.kind for point in report.points})
+    click.echo(f"{report.files} files sent, {report.kills} kills, {report.seconds:.0f} s")
+    if report.options.every_point:
+        click.echo(f"{kinds} commit points, each just before and just after")
+    for name, number in report.findings.counts.items():
+        click.echo(f"{number:8}  {name}")
+    for name, lines in report.findings.lines():
+        click.echo(f"\n{name}:")
+        for line in lines[:_SHOWN]:
+            click.echo(f"  {line}")
+        if len(lines) > _SHOWN:
+            click.echo(f"  ... and {len(lines) - _SHOWN} more")
+    click.echo(f"\nseed {report.options.seed}")

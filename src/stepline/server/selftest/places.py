@@ -1,0 +1,65 @@
+"""Where everything of one self-test is."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from stepline.frozen import frozen
+
+
+@frozen
+class Places:
+    """Folders and files of one self-test.
+
+    Attributes:
+        base: The folder that all others are in.
+        cache: Folder for environments, which other self-tests may share.
+    """
+
+    base: Path
+    cache: Path
+
+    @property
+    def home(self) -> Path:
+        """The service's home folder."""
+        return self.base / "home"
+
+    @property
+    def inbox(self) -> Path:
+        """The watched folder."""
+        return self.base / "inbox"
+
+    @property
+    def drafts(self) -> Path:
+        """Where files are written that are renamed into the watched folder, or uploaded."""
+        return self.base / "drafts"
+
+    @property
+    def marks(self) -> Path:
+        """Where tasks note that they failed."""
+        return self.base / "marks"
+
+    @property
+    def temporary(self) -> Path:
+        """The service's folder for temporary files, and so that of its workers."""
+        return self.base / "tmp"
+
+    @property
+    def kinds(self) -> Path:
+        """File of the kinds of commit points that were seen."""
+        return self.base / "kinds.txt"
+
+    @property
+    def log(self) -> Path:
+        """File of all that the services said."""
+        return self.base / "service.log"
+
+    def make(self) -> None:
+        """Make the folders."""
+        for folder in (self.inbox, self.drafts, self.marks, self.temporary):
+            folder.mkdir(parents=True)
+
+    def remove(self) -> None:
+        """Remove everything but the cache."""
+        shutil.rmtree(self.base, ignore_errors=True)
