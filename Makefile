@@ -16,7 +16,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 	--no-annotate --no-emit-index-url --custom-compile-command 'make lock' \
 	$(if $(UPGRADE),--upgrade)
 
-.PHONY: help demo test lint format bench lock clean python
+.PHONY: help demo test lint format bench crash lock clean python
 .DEFAULT_GOAL := help
 
 help:  ## List what can be made
@@ -54,6 +54,9 @@ format: $(READY)  ## Rewrite the code in the house's style
 
 bench: $(READY)  ## Measure speed and memory against their bars
 	@$(BIN)/python -m benchmarks $(ONLY)
+
+crash: $(READY)  ## Kill a service at each commit and KILLS times at random; count what it loses
+	@$(BIN)/stepline selftest --crash --every-point --kills $(or $(KILLS),60)
 
 lock: $(READY)  ## Pin the dependencies with hashes; UPGRADE=1 takes the newest
 	@$(COMPILE) --group dev pyproject.toml -o requirements/dev.txt
