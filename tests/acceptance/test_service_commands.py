@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -228,6 +229,40 @@ def test_failed_workflow_is_shown_with_its_reason_and_can_be_retried(served, ste
     logs, _ = stepline("workflow", "logs", "-f", workflow_id, "--json", code=1)
     attempts = [json.loads(line)["attempt"] for line in logs.splitlines()]
     assert attempts == [1, 1, 1, 2, 2, 2]
+
+
+GATED = """
+import pathlib, time
+def work(input, context):
+    print("begun", flush=True)
+    for _ in range(1200):
+        if pathlib.Path({gate!r}).exists():
+            print("done", flush=True)
+            return 1
+        time.sleep(0.05)
+"""
+
+
+def test_followed_log_goes_on_when_the_service_is_started_again(project):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    first = Served(project, "--port", port)
+    gate = project.folder / "gate"
+    first.simple("gated", GATED.format(gate=str(gate)))
+    first.upload("a.txt", "x")
+    [workflow] = first.workflows()
+    following = project.start("workflow", "logs", "-f", workflow["id"], PYTHONUNBUFFERED="1")
+    try:
+        assert following.stdout.readline() == "work | begun\n"
+        first.kill()
+        second = Served(project, "--port", port)
+        gate.touch()
+        out, err = following.communicate(timeout=60)
+        second.stop()
+    finally:
+        following.kill()
+        following.wait()
+    assert (following.returncode, out.splitlines()[-1:]) == (0, ["work | done"]), out + err
 
 
 def test_reprocess_starts_again_just_what_is_meant(served, stepline, upload):

@@ -37,10 +37,15 @@ def _follow(session: Session, build_id: str) -> str:
     token, turn = "", 0
     client = session.client
     while True:
-        build = client.get(path_of("artifact", "builds", build_id), tries=PATIENT_TRIES)["build"]
+        build = client.get(
+            path_of("artifact", "builds", build_id), tries=PATIENT_TRIES, patient=True
+        )["build"]
         # The page that follows the end of the build has all that is left.
         page = client.get(
-            path_of("artifact", "build-logs", build_id), tries=PATIENT_TRIES, nextToken=token
+            path_of("artifact", "build-logs", build_id),
+            tries=PATIENT_TRIES,
+            patient=True,
+            nextToken=token,
         )
         for event in page["events"]:
             click.echo(printable(event["message"], keep="\t"), err=session.json_output)

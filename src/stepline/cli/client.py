@@ -26,6 +26,7 @@ _CONNECT_S = 5.0
 _ANSWER_S = 60.0
 _FIRST_DELAY_S = 0.2
 _LONGEST_DELAY_S = 2.0
+_NO_CONTENT = 204
 _BUSY = (429, 502, 503, 504)
 _SHOWN_CHARACTERS = 300
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -91,12 +92,13 @@ class Client:
         """Let go of the connections."""
         self._http.close()
 
-    def get(self, path: str, *, tries: int = TRIES, **params: Any) -> Any:
+    def get(self, path: str, *, tries: int = TRIES, patient: bool = False, **params: Any) -> Any:
         """Return what an address holds; a broken connection is tried again.
 
         Args:
             path: Path below ``/v1``, as `path_of` makes it.
             tries: Most tries.
+            patient: Try again also where nobody listens, as while a service is started again.
             params: Query; parameters that are None or empty are left out.
 
         Raises:
@@ -104,7 +106,7 @@ class Client:
             SettingsError: It does not know the token, or the token may not do that.
             PlatformError: It cannot be reached, or failed.
         """
-        return self.send("GET", path, params=params, tries=tries)
+        return self.send("GET", path, params=params, tries=tries, patient=patient)
 
     def send(
         self,
@@ -116,6 +118,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
         tries: int = 1,
+        patient: bool = False,
     ) -> Any:
         """Send a request and return the answer's JSON, None if there is none.
 
@@ -127,6 +130,7 @@ class Client:
             headers: Further headers.
             params: Query; parameters that are None or empty are left out.
             tries: Most tries; more than one only where doing it again does no harm.
+            patient: As for `get`.
 
         Raises:
             As `get`.
@@ -146,7 +150,7 @@ class Client:
                 response = self._http.send(request)
             except httpx.HTTPError as error:
                 refused = isinstance(error, httpx.ConnectError)
-                if number == tries or (refused and tries <= TRIES):
+                if number == tries or (refused and not patient):
                     raise self._unreachable(error) from error
             else:
                 if response.status_code not in _BUSY or number == tries:
@@ -178,8 +182,10 @@ class Client:
     def _content(self, response: httpx.Response) -> Any:
         """Return an answer's JSON, or raise what it says."""
         body = _json(response)
+        if response.status_code == _NO_CONTENT:
+            return None
         if response.status_code < 300:
-            return body
+            return self._understood(body)
         said = body if isinstance(body, dict) else {}
         # The message has the hint at its end, for clients that show nothing else.
         what, _, hint = _text_of(said.get("message")).partition(". Hint: ")
@@ -188,7 +194,17 @@ class Client:
             raise SettingsError(what, hint=hint or self._token_hint(response.status_code))
         if response.status_code >= 500 or response.status_code == 429:
             raise PlatformError(what, hint=hint or RUNNING_HINT, retryable=True)
+        if response.status_code == 404 and not self.connection.api_url.endswith("/v1"):
+            hint = hint or f"the api_url of {self.connection.origin} does not end with /v1"
         raise Answered(what, status=response.status_code, body=said, hint=hint)
+
+    def _understood(self, body: Any) -> Any:
+        if not isinstance(body, dict | list):
+            raise PlatformError(
+                f"what answers at {self.connection.api_url} is no Stepline service",
+                hint=f"look at the api_url of {self.connection.origin}",
+            )
+        return body
 
     def _token_hint(self, status: int) -> str:
         origin = self.connection.origin

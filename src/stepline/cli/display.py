@@ -36,7 +36,8 @@ def show_table(titles: Sequence[str], rows: Iterable[Sequence[object]], *, empty
 
 def show_fields(fields: Iterable[tuple[str, object]]) -> None:
     """Print names with their values, a line each; those without a value are left out."""
-    for line in aligned([[f"{name}:", printable(value)] for name, value in fields if value != ""]):
+    rows = [[f"{name}:", printable(value)] for name, value in fields]
+    for line in aligned([row for row in rows if row[1]]):
         click.echo(line)
 
 

@@ -60,7 +60,10 @@ def _value(name: str) -> str:
     if sys.stdin.isatty():
         import getpass
 
-        return getpass.getpass(f"{name}: ")
+        try:
+            return getpass.getpass(f"{name}: ")
+        except EOFError:
+            raise click.Abort from None
     data = sys.stdin.buffer.read(LONGEST_VALUE + 3)
     try:
         text = data.decode()

@@ -114,7 +114,8 @@ class _Sending:
                 if failures > self._tries or not _may_go_on(error):
                     raise
                 time.sleep(delay_s(failures))
-                here = int(self._client.get(path, tries=self._tries)["offset"])
+                found = self._client.get(path, tries=self._tries, patient=True)
+                here = int(found["offset"])
             if here > offset:
                 failures = 0
                 self._advance(here - offset)
@@ -143,7 +144,8 @@ class _Sending:
                 time.sleep(delay_s(number))
             except Answered as error:
                 if error.status == _NOT_THERE and number > 1:  # the answer was lost, not the file
-                    return dict(self._client.get(path_of("fileinfo", file_id)))
+                    found = self._client.get(path_of("fileinfo", file_id), patient=True)
+                    return dict(found)
                 if error.status == _REFUSED:
                     self._client.send("DELETE", path)
                 raise

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from stepline.cli.builds import PATIENT_TRIES
-from stepline.cli.client import path_of
+from stepline.cli.client import TRIES, path_of
 from stepline.cli.display import printable
 from stepline.cli.progress import readable
 from stepline.cli.session import Plain, Session
@@ -52,7 +52,9 @@ class WorkflowLog:
         """
         while True:
             # Looked at before the logs: when it has ended, they have all that there is.
-            found = self._session.client.get(self._path, tries=PATIENT_TRIES)
+            found = self._session.client.get(
+                self._path, tries=PATIENT_TRIES if follow else TRIES, patient=follow
+            )
             tasks = self._chosen(found["tasks"])
             places = [place for task in tasks for place in self._places(task)]
             for place in places:
@@ -83,6 +85,7 @@ class WorkflowLog:
         page: Plain = self._session.client.get(
             f"{self._path}/log",
             tries=PATIENT_TRIES,
+            patient=True,
             step=str(step),
             attempt=attempt,
             after=after or None,

@@ -112,6 +112,11 @@ def test_send_problems_are_shown_as_validate_shows_them(client, tmp_path, capsys
         pytest.param(httpx.Response(500, html="<p>no</p>"), "the answer is 500", id="page"),
         pytest.param(httpx.Response(404, json=["x"]), 'the answer is 404: ["x"]', id="a list"),
         pytest.param(httpx.Response(302), "the answer is 302", id="elsewhere"),
+        pytest.param(
+            httpx.Response(200, html="<p>welcome</p>"),
+            "what answers at http://127.0.0.1:8765/v1 is no Stepline service",
+            id="another service",
+        ),
     ],
 )
 def test_send_answer_of_somebody_else_is_an_error_too(client, answer, what):
@@ -121,8 +126,8 @@ def test_send_answer_of_somebody_else_is_an_error_too(client, answer, what):
 
 
 def test_get_broken_connection_is_tried_again(client):
-    one = client(httpx.ReadError("broke"), refusal(503), httpx.Response(200, json=1))
-    assert one.get("x") == 1
+    one = client(httpx.ReadError("broke"), refusal(503), httpx.Response(200, json=[1]))
+    assert one.get("x") == [1]
 
 
 def test_get_gives_up_after_its_tries(client):
@@ -137,8 +142,8 @@ def test_get_refused_connection_is_told_at_once_unless_it_is_patient(client):
     with pytest.raises(Unreachable) as raised:
         one.get("x")
     assert (raised.value.exit_code, "stepline serve" in raised.value.hint) == (3, True)
-    patient = client(*[httpx.ConnectError("refused")] * TRIES, httpx.Response(200, json=1))
-    assert patient.get("x", tries=TRIES + 1) == 1
+    patient = client(*[httpx.ConnectError("refused")] * TRIES, httpx.Response(200, json=[1]))
+    assert patient.get("x", tries=TRIES + 1, patient=True) == [1]
 
 
 def test_send_is_not_done_twice(client):

@@ -24,7 +24,7 @@ def test_show_table_without_rows_says_so_beside_the_output(capsys):
 
 
 def test_show_fields_leaves_out_what_is_empty(capsys):
-    show_fields([("a", 1), ("longer", ""), ("b", "x")])
+    show_fields([("a", 1), ("longer", ""), ("longest", None), ("b", "x")])
     assert capsys.readouterr().out == "a:  1\nb:  x\n"
 
 
