@@ -98,8 +98,7 @@ def test_deploy_archive_over_limit_is_refused(api, way):
     answer = api.post(SCRIPT, content=bytes(size) if way == "length" else chunks)
     assert answer.status_code == 413
     assert "at most 52,428,800 bytes" in error_of(answer)
-    left = list(api.running.service.options.scratch.glob("*.zip"))
-    assert left == []
+    assert list((api.running.home / "scratch" / "http").iterdir()) == []
 
 
 def test_artifacts_are_listed_by_namespace_and_slug(api):
@@ -146,7 +145,7 @@ def test_artifacts_source_is_what_was_deployed(api):
     assert api.get(f"/v1/sources/{digest}").content == answer.content
     again = api.get(f"/v1/sources/{digest}", headers={"if-none-match": f'"{digest}"'})
     assert again.status_code == 304
-    assert list(api.running.service.options.scratch.glob("tmp*")) == []
+    assert list((api.running.home / "scratch" / "http").iterdir()) == []
 
 
 @pytest.mark.parametrize("path", ["../protocol.yml", "%2e%2e/config.json", "none.py", ""])

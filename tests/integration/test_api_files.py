@@ -80,9 +80,8 @@ def test_upload_against_the_rules_is_refused_and_leaves_nothing(api, query, stat
 
 
 def leftovers(api):
-    """Return what is left of uploads."""
-    folder = api.running.home / "files" / "uploads"
-    return sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+    """Return what is left of requests."""
+    return list((api.running.home / "scratch" / "http").iterdir())
 
 
 def test_upload_same_file_id_again_is_the_same_file(api):

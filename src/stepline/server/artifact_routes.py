@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from stepline.errors import ArtifactNotFound, UserError
 from stepline.model.artifact import Artifact, ArtifactKind, ArtifactName, Build, BuildStatus
 from stepline.server.faults import Refused
 from stepline.server.parts import TheService
+from stepline.server.scratch import scratch_folder
 from stepline.server.sending import send_archive
 from stepline.server.streams import in_thread, to_file
 
@@ -58,13 +58,10 @@ async def deploy(
     force: bool = False,
 ) -> dict[str, Any]:
     """Take in an archive and begin to build it."""
-    folder = service.options.scratch
-    await in_thread(lambda: folder.mkdir(mode=0o700, parents=True, exist_ok=True))
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=".zip") as file:
-        await to_file(request, file)  # type: ignore[arg-type]  # it has what is needed
-        await in_thread(file.flush)
-        path = Path(file.name)
-        build = await in_thread(lambda: service.registry.upload(name, path, force=force))
+    with scratch_folder(service) as folder:
+        archive = folder / "archive.zip"
+        await to_file(request, archive)
+        build = await in_thread(lambda: service.registry.upload(name, archive, force=force))
     return {"build": {"id": build.id}}
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -15,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from stepline.app.service.service import Service
 from stepline.frozen import frozen
 from stepline.server.faults import Refused
+from stepline.server.scratch import scratch_folder
 from stepline.server.streams import from_file
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -112,10 +111,8 @@ def send_archive(request: Request, service: Service, *, digest: str, name: str) 
     """Return an answer with the source of a digest."""
     if is_known(request, digest):
         return Response(None, 304, {"etag": f'"{digest}"'})
-    folder = service.options.scratch
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        target = Path(scratch, "source.zip")
+    with scratch_folder(service) as folder:
+        target = folder / "source.zip"
         service.registry.source(digest, target)
         size = target.stat().st_size
         content = Content(size=size, etag=digest, name=f"{name}.zip", kind="application/zip")

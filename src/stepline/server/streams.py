@@ -7,6 +7,8 @@ a time, and what is sent is read a piece at a time.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from io import RawIOBase
+from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from fastapi import Request
@@ -49,10 +51,17 @@ async def text_of(request: Request) -> bytes:
     return await request.body()
 
 
-async def to_file(request: Request, file: BinaryIO) -> None:
-    """Write a request's body to a file."""
-    async for piece in pieces(request):
-        await in_thread(lambda piece=piece: file.write(piece))  # type: ignore[misc]
+async def to_file(request: Request, path: Path) -> None:
+    """Write a request's body to a new file."""
+    with path.open("xb", buffering=0) as file:
+        async for piece in pieces(request):
+            await in_thread(lambda piece=piece: _write_all(file, piece))  # type: ignore[misc]
+
+
+def _write_all(file: RawIOBase, piece: bytes) -> None:
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[file.write(rest) or 0 :]
 
 
 async def from_file(file: BinaryIO, *, count: int) -> AsyncIterator[bytes]:

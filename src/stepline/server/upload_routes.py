@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
@@ -16,9 +17,11 @@ from stepline.app.service.files import NewFile, check_new_file
 from stepline.app.service.service import Service
 from stepline.errors import UploadError
 from stepline.model.file import FileRecord
+from stepline.ports.uploads import DigestMismatch
 from stepline.server.faults import Refused
 from stepline.server.parts import OPEN_PARAMETERS, Body, TheService
-from stepline.server.streams import in_thread, pieces
+from stepline.server.scratch import scratch_folder
+from stepline.server.streams import in_thread, pieces, to_file
 from stepline.server.views import file_value
 
 router = APIRouter(tags=["files"])
@@ -75,15 +78,10 @@ async def store(request: Request, service: TheService) -> dict[str, Any]:
     about, sha256 = _about_of_query(request)
     new = _new_file(about)
     check_new_file(new)
-    uploads = service.store.uploads
-    upload_id = await in_thread(lambda: uploads.begin(None, about))
-    try:
-        await _append(request, service, upload_id, offset=0)
-        record = await in_thread(lambda: _finish(service, upload_id, sha256))
-    except BaseException:
-        await in_thread(lambda: uploads.abort(upload_id))
-        raise
-    return file_value(record)
+    with scratch_folder(service) as folder:
+        content = folder / "content"
+        await to_file(request, content)
+        return await in_thread(lambda: _take_in(service, new, content=content, sha256=sha256))
 
 
 @router.post("/v1/uploads", status_code=201)
@@ -152,6 +150,21 @@ async def _append(request: Request, service: Service, upload_id: str, *, offset:
     if empty:
         end = await in_thread(lambda: uploads.append(upload_id, offset, source=io.BytesIO()))
     return end
+
+
+def _take_in(
+    service: Service, new: NewFile, *, content: Path, sha256: str | None
+) -> dict[str, Any]:
+    """Make a file of bytes that are here, and show it."""
+    area = service.store.staging()
+    try:
+        blob = area.add(str(content), move=True)
+        if sha256 is not None and sha256.lower() != blob.sha256:
+            raise DigestMismatch(sha256, blob.sha256)
+        area.publish()
+    finally:
+        area.discard()
+    return file_value(service.files.add(new, blob))
 
 
 def _finish(service: Service, upload_id: str, sha256: str | None) -> FileRecord:
