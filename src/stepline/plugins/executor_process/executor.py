@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from stepline.plugins.executor_process.worker_process import WorkerProcess
 from stepline.ports.executor import ExecutorOptions, ScriptVersion, TaskServices
 
 _CLOSE_SECONDS = 15.0
+_IDLE_SECONDS = 300.0
 
 _Key = tuple[str, str]
 
@@ -30,6 +32,7 @@ class ProcessExecutor:
         environ: Environment of the platform.
         memory: How memory is limited: None for the strongest way that there is here, or
             ``watch`` for the one that works everywhere.
+        idle_s: Seconds after which a worker without a task is ended.
     """
 
     name = "process"
@@ -41,6 +44,7 @@ class ProcessExecutor:
         cache_dir: Path,
         environ: Mapping[str, str],
         memory: str | None = None,
+        idle_s: float = _IDLE_SECONDS,
     ) -> None:
         self._options = options
         self._environments = Environments(
@@ -53,7 +57,11 @@ class ProcessExecutor:
         self._root = root_name(environ)
         self._changed = threading.Condition()
         self._ready: dict[_Key, Environment] = {}
-        self._idle: dict[_Key, list[WorkerProcess]] = {}
+        # With the time since when each is, so the one longest idle is the first.
+        self._idle: dict[_Key, list[tuple[float, WorkerProcess]]] = {}
+        self._idle_s = idle_s
+        self._retiring: threading.Thread | None = None
+        self._closing = threading.Event()
         self._busy: set[WorkerProcess] = set()
         self._cancelled: set[str] = set()
         self._count = 0
@@ -101,12 +109,16 @@ class ProcessExecutor:
         """End all workers and remove their folders."""
         with self._changed:
             self._closed = True
-            idle = [worker for workers in self._idle.values() for worker in workers]
+            idle = [worker for workers in self._idle.values() for _, worker in workers]
             self._idle.clear()
             for worker in (*self._busy, *idle):
                 worker.stop()
+            retiring = self._retiring
+        self._closing.set()
         for worker in idle:
             worker.close()
+        if retiring is not None:
+            retiring.join(_CLOSE_SECONDS)
         with self._changed:  # whoever waits for a task closes that worker
             self._changed.wait_for(lambda: not self._busy, timeout=_CLOSE_SECONDS)
 
@@ -127,7 +139,7 @@ class ProcessExecutor:
             with self._changed:
                 keep = worker.usable and not self._closed
                 if keep:
-                    self._idle.setdefault(key, []).append(worker)
+                    self._keep(key, worker)
             if not keep:
                 worker.close()
             with self._changed:
@@ -140,11 +152,49 @@ class ProcessExecutor:
                 idle = self._idle.get(key)
                 if not idle:
                     return None
-                worker = idle.pop()
+                _, worker = idle.pop()
                 if worker.usable:
                     self._busy.add(worker)
                     return worker
             worker.close()
+
+    def _keep(self, key: _Key, worker: WorkerProcess) -> None:
+        """Keep a worker for the next task, under the lock; from now on it may retire."""
+        self._idle.setdefault(key, []).append((time.monotonic(), worker))
+        if self._retiring is None:
+            self._retiring = threading.Thread(
+                target=self._retire_idle, name="idle workers", daemon=True
+            )
+            self._retiring.start()
+
+    def _retire_idle(self) -> None:
+        """End workers that have been idle for long, for as long as there are idle ones."""
+        delay: float | None = self._idle_s
+        while delay is not None and not self._closing.wait(delay):
+            for worker in self._take_expired():
+                worker.close()
+            delay = self._until_next()
+
+    def _take_expired(self) -> list[WorkerProcess]:
+        before = time.monotonic() - self._idle_s
+        with self._changed:
+            idle = self._idle
+            expired = [each for kept in idle.values() for since, each in kept if since <= before]
+            self._idle = {
+                key: left
+                for key, kept in idle.items()
+                if (left := [each for each in kept if each[0] > before])
+            }
+        return expired
+
+    def _until_next(self) -> float | None:
+        """Return the seconds until a worker may retire; None ends the thread that asks."""
+        with self._changed:
+            since = [kept[0][0] for kept in self._idle.values() if kept]
+            if not since:
+                self._retiring = None
+                return None
+        return max(0.0, min(since) + self._idle_s - time.monotonic())
 
     def _start(self, version: ScriptVersion) -> WorkerProcess:
         environment = self._environment(version)
