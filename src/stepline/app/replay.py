@@ -109,6 +109,12 @@ class Recorded:
         task: Plain = self.workflow["tasks"][index]
         return task
 
+    def reads(self) -> Iterator[Plain]:
+        """Yield all that the recorded attempts of these steps have read."""
+        for index in self.steps:
+            for attempt in self.task(index)["attempts"]:
+                yield from attempt["reads"]
+
     def status(self, index: int) -> str:
         """Return the recorded status of a step, as `StepStatus` has it."""
         return str(self.pins["steps"][index]["status"])
@@ -184,18 +190,18 @@ def _plan(
     new_id: Callable[[], str],
 ) -> Replay:
     workflow, pins = service.workflow(words.workflow_id), service.pins(words.workflow_id)
-    whole = _protocol(pins, service, machine.cache_dir)
+    whole = _protocol(pins, service, cache_dir=machine.cache_dir)
     steps = range(len(whole.steps))
     if words.step is not None:
         steps = range(found := _step_index(whole, words.step), found + 1)
     recorded = Recorded(workflow=workflow, pins=pins, steps=steps)
     protocol = whole if words.step is None else _only(whole, steps[0])
-    versions, folders = _versions(recorded, protocol, service, machine=machine)
+    versions, folders = _versions(recorded, protocol, service=service, machine=machine)
     if words.task_scripts is not None:
-        own, homes = _own_versions(protocol, words.task_scripts, machine)
+        own, homes = _own_versions(protocol, words.task_scripts, machine=machine)
         versions, folders = {**versions, **own}, {**folders, **homes}
-    secrets = recorded_secrets(recorded.pins["config"], _attempts(recorded), words.secrets)
-    request = _request(recorded, protocol, service, secrets=secrets, machine=machine)
+    secrets = recorded_secrets(pins["config"], recorded.reads(), given=words.secrets)
+    request = _request(recorded, protocol, service=service, secrets=secrets, machine=machine)
     request = replace(request, versions=versions, folders=folders)
     state = _workflow(recorded, request, workflow_id=new_id())
     if words.step is None:
@@ -208,8 +214,8 @@ def _plan(
 def _request(
     recorded: Recorded,
     protocol: Protocol,
-    service: RecordingService,
     *,
+    service: RecordingService,
     secrets: RecordedSecrets,
     machine: Machine,
 ) -> RunRequest:
@@ -301,23 +307,23 @@ def _only(protocol: Protocol, index: int) -> Protocol:
     return replace(protocol, steps=(step,), success_when=None, on_failed=None, has_on_failed=False)
 
 
-def _protocol(pins: Plain, service: RecordingService, cache_dir: Path) -> Protocol:
+def _protocol(pins: Plain, service: RecordingService, *, cache_dir: Path) -> Protocol:
     digest = pins["protocol"]["digest"]
-    path = protocol_file(_folder(digest, service, cache_dir))
+    path = protocol_file(_folder(digest, service, cache_dir=cache_dir))
     if path is None:
         raise ProtocolError(f"the artifact {digest} holds no protocol")
     return load_protocol(path, cache_dir).unwrap(ProtocolError)
 
 
 def _versions(
-    recorded: Recorded, protocol: Protocol, service: RecordingService, *, machine: Machine
+    recorded: Recorded, protocol: Protocol, *, service: RecordingService, machine: Machine
 ) -> tuple[dict[TaskReference, ScriptVersion], dict[str, str]]:
     """Return the recorded task script of each task, and the folders by digest."""
     versions: dict[TaskReference, ScriptVersion] = {}
     folders: dict[str, str] = {}
     for step, index in zip(protocol.steps, recorded.steps, strict=True):
         pin = recorded.pins["steps"][index]
-        folder = _folder(pin["digest"], service, machine.cache_dir)
+        folder = _folder(pin["digest"], service, cache_dir=machine.cache_dir)
         script = load_task_script(folder, machine.cache_dir).unwrap(ConfigError)
         runtime = script.runtime or machine.default_runtime
         versions[step.task] = ScriptVersion(
@@ -328,7 +334,7 @@ def _versions(
 
 
 def _own_versions(
-    protocol: Protocol, folder: Path, machine: Machine
+    protocol: Protocol, folder: Path, *, machine: Machine
 ) -> tuple[Mapping[TaskReference, ScriptVersion], Mapping[str, str]]:
     """Return the task scripts of a local folder, for those steps that mean one of them."""
     scripts, _ = find_scripts(
@@ -358,7 +364,7 @@ def _manifest(path: Path, cache_dir: Path) -> Any:
     return load_manifest(path, cache_dir)
 
 
-def _folder(digest: str, service: RecordingService, cache_dir: Path) -> Path:
+def _folder(digest: str, service: RecordingService, *, cache_dir: Path) -> Path:
     """Return a read-only folder with the content of a digest, fetched if it is not kept.
 
     Raises:
@@ -380,7 +386,3 @@ def _folder(digest: str, service: RecordingService, cache_dir: Path) -> Path:
             hint="the service's store is damaged: look at its folder files",
         )
     return kept
-
-
-def _attempts(recorded: Recorded) -> list[Plain]:
-    return [a for index in recorded.steps for a in recorded.task(index)["attempts"]]

@@ -24,24 +24,19 @@ def wanted_files(recorded: Recorded) -> dict[str, bool]:
     wanted: dict[str, bool] = {}
     if recorded.pins["inputFile"]:
         wanted[recorded.pins["inputFile"]["fileId"]] = True
-    for index in recorded.steps:
-        for attempt in recorded.task(index)["attempts"]:
-            for read in attempt.get("reads", ()):
-                has_bytes = read["kind"] == "file"
-                for file_id in _ids(read):
-                    wanted[file_id] = has_bytes or wanted.get(file_id, False)
-    for task in recorded.workflow["tasks"][min(recorded.steps) :]:
-        for attempt in task["attempts"]:
-            for file_id in attempt.get("written", ()):
-                wanted.pop(file_id, None)
-    return wanted
+    for read in recorded.reads():
+        for file_id in _ids(read):
+            wanted[file_id] = read["kind"] == "file" or wanted.get(file_id, False)
+    later = recorded.workflow["tasks"][min(recorded.steps) :]
+    made = {file_id for task in later for a in task["attempts"] for file_id in a["written"]}
+    return {file_id: needed for file_id, needed in wanted.items() if file_id not in made}
 
 
 def fetch_files(
     recorded: Recorded,
     service: RecordingService,
-    lake: LocalLake,
     *,
+    lake: LocalLake,
     folder: Path,
     warn: Callable[[str], None],
 ) -> FileRecord | None:

@@ -36,7 +36,7 @@ class StepComparison:
 
 
 def compare(
-    recorded: Recorded, record: Mapping[str, Any], catalog: FileCatalog
+    recorded: Recorded, record: Mapping[str, Any], *, catalog: FileCatalog
 ) -> list[StepComparison]:
     """Compare every step that was run again.
 

@@ -45,7 +45,7 @@ class ReplayResult:
     comparisons: Sequence[StepComparison]
 
 
-def run_replay(replay: Replay, service: RecordingService, place: ReplayPlace) -> ReplayResult:
+def run_replay(replay: Replay, service: RecordingService, *, place: ReplayPlace) -> ReplayResult:
     """Run a replay to its end.
 
     Raises:
@@ -56,17 +56,17 @@ def run_replay(replay: Replay, service: RecordingService, place: ReplayPlace) ->
     ports, recorded = place.ports, replay.recorded
     with understood(recorded.workflow["id"]):
         input_file = fetch_files(
-            recorded, service, ports.lake, folder=place.folder, warn=place.warn
+            recorded, service, lake=ports.lake, folder=place.folder, warn=place.warn
         )
     result = drive_local(
         replay.state,
         replay.event,
-        replace(replay.request, input_file=input_file),
+        request=replace(replay.request, input_file=input_file),
         ports=replace(ports, secret_backend=with_placeholders(ports.secret_backend)),
         reporter=place.reporter,
     )
     with understood(recorded.workflow["id"]):
-        comparisons = compare(recorded, result.record, ports.lake.catalog)
+        comparisons = compare(recorded, result.record, catalog=ports.lake.catalog)
     origin = {
         "workflowId": recorded.workflow["id"],
         "platformUrl": service.url,

@@ -45,15 +45,16 @@ def with_placeholders(
 
 def recorded_secrets(
     config: Mapping[str, Any],
-    attempts: Iterable[Mapping[str, Any]],
+    reads: Iterable[Mapping[str, Any]],
+    *,
     given: Mapping[str, str],
 ) -> RecordedSecrets:
     """Return the secrets of a workflow, each from where it is to come now.
 
     Args:
         config: Values of the workflow's config, secrets as references.
-        attempts: Its recorded attempts. A secret that one read and that no config value
-            refers to has its name for a key.
+        reads: What its recorded attempts have read. A secret that is among that and that
+            no config value refers to has its name for a key.
         given: ``backend:name`` by config key; the others are placeholders.
 
     Raises:
@@ -62,9 +63,9 @@ def recorded_secrets(
     """
     references = {key: referenced_path(value) for key, value in config.items()}
     paths = {key: path for key, path in references.items() if path is not None}
-    for read in _read_paths(attempts):
-        if read not in paths.values():
-            paths[secret_name(read)] = read
+    for path in [read["name"] for read in reads if read["kind"] == "secret"]:
+        if path not in paths.values():
+            paths[secret_name(path)] = path
     for key in given:
         if key not in paths:
             near = nearest_hint(key, paths)
@@ -77,12 +78,3 @@ def recorded_secrets(
         for key in paths
     }
     return RecordedSecrets(sources, paths)
-
-
-def _read_paths(attempts: Iterable[Mapping[str, Any]]) -> list[str]:
-    return [
-        read["name"]
-        for attempt in attempts
-        for read in attempt.get("reads", ())
-        if read["kind"] == "secret"
-    ]

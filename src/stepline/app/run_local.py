@@ -169,14 +169,14 @@ def retry_local(
         ports: The adapters.
         reporter: Told of all progress.
     """
-    return drive_local(failed, RetryRequested(), request, ports=ports, reporter=reporter)
+    return drive_local(failed, RetryRequested(), request=request, ports=ports, reporter=reporter)
 
 
 def drive_local(
     state: WorkflowState,
     event: Event,
-    request: RunRequest,
     *,
+    request: RunRequest,
     ports: RunPorts,
     reporter: Reporter,
 ) -> RunResult:

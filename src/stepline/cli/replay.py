@@ -71,12 +71,12 @@ def command(
     service = RemoteService(config_file, os.environ)
     try:
         replay = plan_replay(words, service, machine=run.machine, new_id=run.ports().new_id)
-        return _run(run, replay, service)
+        return _run(run, replay, service=service)
     finally:
         service.close()
 
 
-def _run(run: LocalRun, replay: Replay, service: RemoteService) -> int:
+def _run(run: LocalRun, replay: Replay, *, service: RemoteService) -> int:
     with run.session(replay.names) as progress:
         place = ReplayPlace(
             ports=run.ports(),
@@ -84,7 +84,7 @@ def _run(run: LocalRun, replay: Replay, service: RemoteService) -> int:
             folder=run.work / "recorded",
             warn=run.machine.warn,
         )
-        result = run_replay(replay, service, place)
+        result = run_replay(replay, service, place=place)
         code = run.finish(result.run, progress)
         if not run.choices.json_output:
             _print_comparison(replay, result)
@@ -126,16 +126,14 @@ class RemoteService:
 
     def source(self, digest: str, target: Path) -> None:
         """Write the archive of an artifact's content."""
-        with self._client.stream(path_of("sources", digest), headers={}) as response:
-            try:
-                with target.open("xb") as file:
-                    for chunk in response.iter_bytes():
-                        file.write(chunk)
-            except OSError as error:
-                raise PlatformError(
-                    f"the archive cannot be written: {error.strerror}",
-                    where=Location(str(target)),
-                ) from error
+        path = path_of("sources", digest)
+        try:
+            with self._client.stream(path, headers={}) as answer, target.open("xb") as file:
+                file.writelines(answer.iter_bytes())
+        except OSError as error:
+            raise PlatformError(
+                f"the archive cannot be written: {error.strerror}", where=Location(str(target))
+            ) from error
 
     def file_info(self, file_id: str) -> Mapping[str, Any] | None:
         """Return the record of a file version, or None where there is none any more."""

@@ -130,7 +130,7 @@ def test_recorded_secrets_are_placeholders_unless_given():
     path = "/local/demo/org-secrets/"
     config = {"token": {"ssm": f"{path}site", "secret": True}, "who": "Ada"}
     reads = [read_of("secret", name=f"{path}{name}", version="1") for name in ("site", "other")]
-    found = recorded_secrets(config, [attempt(reads)], {"other": "env:MINE"})
+    found = recorded_secrets(config, reads, given={"other": "env:MINE"})
     assert found.paths == {"token": f"{path}site", "other": f"{path}other"}
     assert found.sources == {
         "token": SecretSource("placeholder", "token"),
@@ -142,7 +142,7 @@ def test_recorded_secrets_are_placeholders_unless_given():
 def test_recorded_secrets_that_there_are_not_are_refused_with_the_nearest():
     config = {"token": {"ssm": "/local/demo/org-secrets/site", "secret": True}}
     with pytest.raises(ConfigError) as raised:
-        recorded_secrets(config, [], {"tokem": "env:MINE"})
+        recorded_secrets(config, [], given={"tokem": "env:MINE"})
     assert raised.value.what == "the workflow has no secret 'tokem'"
     assert "did you mean 'token'?" in raised.value.hint
     assert "it has: token" in raised.value.hint
@@ -177,7 +177,7 @@ def test_compare_takes_values_for_equal_as_json_and_files_by_their_bytes(was, no
         for each, sha256 in (("new", "1"), ("other", "2"))
     )
     record = {"steps": [step_now(now, written=["new", "other"])]}
-    (found,) = compare(before, record, catalog)
+    (found,) = compare(before, record, catalog=catalog)
     assert found.same is same
 
 
@@ -199,7 +199,7 @@ def test_compare_takes_values_for_equal_as_json_and_files_by_their_bytes(was, no
 def test_compare_tells_how_a_step_differs(was, now, words):
     failed = attempt(kind="raised", message="no")
     before = recorded(task("first", failed, output=None), statuses=[was], steps=[0])
-    (found,) = compare(before, {"steps": [now]}, MemoryCatalog())
+    (found,) = compare(before, {"steps": [now]}, catalog=MemoryCatalog())
     assert (found.words, found.same) == (words, words in ("failed", "skipped"))
 
 
