@@ -53,7 +53,7 @@ def options_of(command):
 
 def test_cli_reference_has_a_heading_for_each_command_and_no_other():
     headings = [heading.strip("`") for heading in sections(PAGE, 2) if "`stepline" in heading]
-    assert headings == list(COMMANDS)
+    assert sorted(headings) == sorted(COMMANDS)
 
 
 @pytest.mark.parametrize("words", COMMANDS)

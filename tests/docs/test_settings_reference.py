@@ -13,7 +13,8 @@ from stepline.settings import Settings, read_settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "settings.md").read_text()
 NAMES = [setting.name for setting in fields(Settings)]
-RUN = stepline.get_command(click.Context(stepline), "run")
+COMMANDS = [stepline.get_command(click.Context(stepline), name) for name in ("run", "serve")]
+OPTIONS = {option for command in COMMANDS for param in command.params for option in param.opts}
 
 
 def section(name):
@@ -57,8 +58,7 @@ def test_settings_reference_variable_can_be_used_as_it_stands(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_settings_reference_option_is_one_of_run(name):
-    options = {option for param in RUN.params for option in param.opts}
+def test_settings_reference_option_is_one_of_run_or_serve(name):
     option = row(name)[3] if len(row(name)) > 3 else ""
-    assert option in options | {""}
-    assert (f"--{name.replace('_', '-')}" in options) <= bool(option)
+    assert option in OPTIONS | {""}
+    assert (f"--{name.replace('_', '-')}" in OPTIONS) <= bool(option)
