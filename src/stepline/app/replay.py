@@ -350,7 +350,7 @@ def _own_versions(
             hint=f"the steps mean {', '.join(str(step.task) for step in protocol.steps)}",
         )
     versions, folders = pin_local(
-        Parsed(replace(protocol, steps=steps)), folder, machine, named_by_folder=True
+        Parsed(replace(protocol, steps=steps)), folder, machine=machine, named_by_folder=True
     )
     for step in steps:
         home = folders[versions[step.task].digest]

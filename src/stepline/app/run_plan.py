@@ -99,7 +99,9 @@ def plan_run(words: RunWords, machine: Machine) -> RunRequest:
     protocol = parsed.unwrap(ProtocolError)
     for problem in parsed.problems:
         machine.warn(f"{problem.where}: {problem.message}")
-    versions, folders = pin_local(parsed, words.task_scripts or _project_scripts(path), machine)
+    versions, folders = pin_local(
+        parsed, words.task_scripts or _project_scripts(path), machine=machine
+    )
     record = machine.lake.add_input(words.input_path) if words.input_path else None
     return RunRequest(
         protocol=protocol,
@@ -129,7 +131,7 @@ def _project_scripts(protocol: Path) -> Path:
 
 
 def pin_local(
-    parsed: Parsed[Protocol], folder: Path, machine: Machine, *, named_by_folder: bool = False
+    parsed: Parsed[Protocol], folder: Path, *, machine: Machine, named_by_folder: bool = False
 ) -> tuple[Mapping[TaskReference, ScriptVersion], Mapping[str, str]]:
     """Pin the task scripts of a local folder for all steps of a protocol.
 
@@ -293,7 +295,7 @@ def plan_call(
     pointers = {name: record.pointer.to_plain() for name, record in records.items()}
     protocol = _call_protocol(folder, function, {**value, **pointers}, config, secrets)
     parsed = Parsed(protocol, path=str(folder))
-    versions, folders = pin_local(parsed, folder, machine, named_by_folder=True)
+    versions, folders = pin_local(parsed, folder, machine=machine, named_by_folder=True)
     first = next(iter(files), None)
     return RunRequest(
         protocol=protocol,

@@ -11,7 +11,7 @@ from stepline.app.archives import pack
 from stepline.app.code_store import store_code
 from stepline.app.file_views import file_info, input_file_value
 from stepline.app.replay import Recorded, ReplayWords, plan_replay
-from stepline.app.replay_files import file_record, wanted_files
+from stepline.app.replay_files import fetch_files, file_record, wanted_files
 from stepline.app.replay_outcomes import compare
 from stepline.app.replay_secrets import Placeholders, recorded_secrets
 from stepline.app.run_plan import Machine
@@ -20,6 +20,7 @@ from stepline.errors import ConfigError, PlatformError
 from stepline.model.file import FileCategory, FilePointer, FileRecord, Label
 from stepline.model.workflow import StepStatus, WorkflowStatus
 from stepline.plugins.files_local.catalog import MemoryCatalog
+from stepline.plugins.files_local.run_lake import RunLake
 from stepline.ports.executor import ExecutorOptions
 
 PROTOCOL = """\
@@ -124,6 +125,54 @@ def test_file_record_of_another_than_the_input_file_knows_its_own_pipeline():
     info = {**file_info(RECORD), "sha256": RECORD.sha256}
     other = input_file_value(replace(RECORD, pointer=replace(RECORD.pointer, file_id="f-2")))
     assert file_record(info, input_file=other).history == ("p-1",)
+
+
+class Files:
+    """A service that has one file.
+
+    Args:
+        record: The file.
+    """
+
+    def __init__(self, record: FileRecord) -> None:
+        self._record = record
+
+    def file_info(self, file_id):
+        if file_id != self._record.pointer.file_id:
+            return None
+        return {**file_info(self._record), "sha256": self._record.sha256}
+
+    def content(self, info, target):
+        target.write_bytes(b"abc")
+
+
+def fetched(reads, tmp_path):
+    """Fetch what an attempt has read into a lake; return the lake and the warnings."""
+    lake, warnings = RunLake(tmp_path / "files"), []
+    before = recorded(task("first", attempt(reads)), steps=[0])
+    fetch_files(
+        before, Files(RECORD), lake=lake, folder=tmp_path / "recorded", warn=warnings.append
+    )
+    return lake, warnings
+
+
+def test_fetched_file_is_known_by_its_pointer_and_can_be_read(tmp_path):
+    read = read_of("file", file=RECORD.pointer.to_plain())
+    lake, warnings = fetched([read], tmp_path)
+    found = lake.catalog.version(RECORD.pointer.key, "v-1")
+    assert replace(found, blob="") == replace(RECORD, provenance=found.provenance)
+    assert Path(lake.store.local_path(found.blob)).read_bytes() == b"abc"
+    gone = "the file in, which a recorded attempt read, is not there any more"
+    assert warnings == [gone]
+
+
+def test_file_that_was_only_found_can_be_found_and_not_read(tmp_path):
+    lake, _ = fetched([read_of("search", fileIds=["f-1"])], tmp_path)
+    found = lake.catalog.get("f-1")
+    assert found.labels == RECORD.labels
+    with pytest.raises(PlatformError, match=f"not here: {RECORD.pointer.key}"):
+        lake.store.open(found.blob)
+    assert list((tmp_path / "recorded").iterdir()) == []
 
 
 def test_recorded_secrets_are_placeholders_unless_given():
