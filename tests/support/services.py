@@ -32,6 +32,7 @@ class RunningService:
         cache: Folder for environments, shared by tests.
         settings: All settings.
         watched: Folders to watch.
+        clock: Returns seconds since the epoch.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class RunningService:
         cache: Path,
         settings: Settings | None = None,
         watched: Sequence[Path] = (),
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.home, self._cache = home, cache
         plugins = Plugins(cache, os.environ)
@@ -52,6 +54,7 @@ class RunningService:
             settings=settings or Settings(workers=2),
             cache_dir=cache,
             report=self.reports.append,
+            clock=clock,
         )
         self.service.start()
 

@@ -68,6 +68,7 @@ def make_service(
     settings: Settings,
     cache_dir: Path,
     report: Callable[[str], None],
+    clock: Callable[[], float] = time.time,
 ) -> Service:
     """Put a service together; it does not work before it is started.
 
@@ -78,6 +79,7 @@ def make_service(
         settings: All settings.
         cache_dir: Folder for what may be lost.
         report: Takes a line about what goes wrong with the platform itself.
+        clock: Returns seconds since the epoch.
 
     Raises:
         SettingsError: The organisation is another one than before, or cannot be one.
@@ -97,8 +99,8 @@ def make_service(
         executor=plugins.executor(settings.executor, executor_options),
         watcher=plugins.folder_watcher,
         schemas=None,
-        now=_now,
-        clock=time.time,
+        now=lambda: _text(clock()),
+        clock=clock,
         new_id=lambda: str(uuid.uuid4()),
         finished=lambda record: _observe(plugins, record, report),
         report=report,
@@ -148,7 +150,6 @@ def _observe(plugins: Plugins, record: Mapping[str, Any], report: Callable[[str]
         report(fault)
 
 
-def _now() -> str:
-    at = time.time()
+def _text(at: float) -> str:
     whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
     return f"{whole}.{int(at % 1 * 1000):03d}Z"

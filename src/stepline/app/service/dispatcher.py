@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from stepline.app.attempt_plans import Place, attempt_plan, task_id_of
@@ -18,15 +19,17 @@ from stepline.engine.events import StartTask, WorkflowRefused
 from stepline.errors import PlatformError, SteplineError, UserError
 from stepline.frozen import frozen
 from stepline.model.task import OutcomeKind, TaskOutcome
-from stepline.model.workflow import Workflow
+from stepline.model.workflow import RetryPolicy, Workflow, WorkflowStatus
 from stepline.ports.files import Changes
 from stepline.ports.logs import LogStore, LogWriter
 from stepline.ports.state import Lease, QueuedTask, State, StoredWorkflow, Transaction
 
 LEASE_S = 60.0
 BEAT_S = 20.0
+LONGEST_DELAY_S = RetryPolicy.max_delay_s
 _LONGEST_WAIT_S = 5.0
 _STOP_S = 20.0
+_MANY = 1_000_000
 
 
 @frozen(kw_only=True)
@@ -89,7 +92,7 @@ class Dispatcher:
 
     def start(self) -> None:
         """Begin; tasks that a service which was killed had leased are free again."""
-        self._ports.state.write(lambda tx: tx.queue.release_owned(but=self._owner))
+        self._ports.state.write(self._take_over)
         for thread in self._threads:
             thread.start()
 
@@ -282,6 +285,18 @@ class Dispatcher:
             self._dropped.append(claim.lease.task)
 
     # Leases.
+
+    def _take_over(self, tx: Transaction) -> None:
+        tx.queue.release_owned(but=self._owner)
+        latest = self._ports.clock() + LONGEST_DELAY_S
+        if tx.queue.next_due(latest) is None:
+            return
+        # The clock was set back while nobody looked: no retry waits so long.
+        page = tx.workflows.page(statuses=(WorkflowStatus.IN_PROGRESS,), limit=_MANY)
+        for stored in page.items:
+            for task in tx.queue.of_workflow(stored.id):
+                if task.due_at > latest:
+                    tx.queue.put(replace(task, due_at=latest))
 
     def _keep_leases(self) -> None:
         while not self._stopping.wait(BEAT_S):

@@ -86,7 +86,9 @@ class Scheduler:
     def _serve(self) -> None:
         since = self._clock()
         while not self._stopping:
-            until = max(since, self._clock())  # a clock that is set back makes nothing due twice
+            until = self._clock()
+            # Set back, it comes by the same times again: they are due, and known as duplicates.
+            since = min(since, until)
             try:
                 wait = self.fire_due(since, until)
                 since = until

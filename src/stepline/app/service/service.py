@@ -20,6 +20,8 @@ from stepline.app.service.pipelines import PipelineService
 from stepline.app.service.plans import Plans
 from stepline.app.service.scheduler import Scheduler
 from stepline.app.service.shared_settings import SharedSettings
+from stepline.app.service.space import space_problem
+from stepline.app.service.steady_clock import SteadyClock
 from stepline.app.service.workflows import WorkflowService
 from stepline.app.service_secrets import ServiceSecrets, resolve_config
 from stepline.errors import SteplineError
@@ -122,9 +124,10 @@ class Service:
         self._names: dict[str, str] = {}
         self._stop = threading.Event()
         self._scratch = ScratchFolders(str(options.scratch))
+        self._clock = SteadyClock(ports.clock)
         self.registry = self._make_registry()
         self._plans = Plans(self.registry, self._resolved)
-        self._flow = Flow(self._plans, now=ports.now, clock=ports.clock, new_id=ports.new_id)
+        self._flow = Flow(self._plans, now=ports.now, clock=self._clock, new_id=ports.new_id)
         self.settings = SharedSettings(ports.state, changed=self._redo_plans)
         self._dispatcher = self._make_dispatcher()
         self._scheduler = self._make_scheduler()
@@ -161,7 +164,9 @@ class Service:
     @property
     def faults(self) -> Sequence[str]:
         """What is wrong now, a sentence each; empty while all is well."""
-        return [fault for watcher in self._watchers for fault in watcher.faults]
+        found = [fault for watcher in self._watchers for fault in watcher.faults]
+        full = space_problem(self.options.scratch)
+        return [full, *found] if full else found
 
     def _make_registry(self) -> Registry:
         ports, options = self._ports, self.options
@@ -197,7 +202,7 @@ class Service:
             logs=ports.logs,
             secrets=self.secrets,
             place=self._place,
-            clock=ports.clock,
+            clock=self._clock,
             finished=self._finished,
             report=ports.report,
         )
