@@ -87,6 +87,11 @@ class Served:
 
     # Requests.
 
+    @property
+    def health(self) -> dict[str, Any]:
+        """How the service says that it is."""
+        return dict(self._content(self.http.get(self.http.base_url.copy_with(path="/health"))))
+
     def get(self, path: str, **params: Any) -> Any:
         """Return what a path holds."""
         return self._content(self.http.get(path, params=params))
@@ -185,7 +190,9 @@ class Served:
         return answer.json() if answer.content else None
 
 
-def wait_for(condition: Callable[[], Any], *, within_s: float = WAIT_S) -> None:
+def wait_for(
+    condition: Callable[[], Any], *, within_s: float = WAIT_S, every_s: float = 0.02
+) -> None:
     """Wait until something holds.
 
     Raises:
@@ -194,7 +201,7 @@ def wait_for(condition: Callable[[], Any], *, within_s: float = WAIT_S) -> None:
     end = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.02)
+        time.sleep(every_s)
 
 
 def is_alive(pid: int) -> bool:
