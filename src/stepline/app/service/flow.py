@@ -13,6 +13,7 @@ from stepline.app.service.plans import Plan, Plans
 from stepline.engine import advance, create_workflow
 from stepline.engine.events import (
     AttemptFinished,
+    CancelRequested,
     Command,
     Event,
     FinishWorkflow,
@@ -20,6 +21,7 @@ from stepline.engine.events import (
     ScheduleRetry,
     StartTask,
     StopTask,
+    WorkflowRefused,
     WorkflowStarted,
 )
 from stepline.engine.triggers import decide, facts_of
@@ -164,6 +166,9 @@ class Flow:
         )
         tx.workflows.update(changed)
         self._carry_out(tx, changed, commands)
+        if isinstance(event, CancelRequested | WorkflowRefused):
+            for task in tx.queue.of_workflow(stored.id):  # a retry that was to come
+                tx.queue.remove(stored.id, step=task.step, attempt=task.attempt)
         return Moved(changed, workflow, commands)
 
     def finish_attempt(
@@ -342,8 +347,6 @@ class Flow:
                 self._after_end(tx, stored)
 
     def _after_end(self, tx: Transaction, stored: StoredWorkflow) -> None:
-        for task in tx.queue.of_workflow(stored.id):  # a retry that was to come
-            tx.queue.remove(task.workflow_id, step=task.step, attempt=task.attempt)
         pipeline = tx.pipelines.get(stored.pipeline_id)
         if pipeline is not None and pipeline.spec.max_parallel:
             self.start_waiting(tx, pipeline)

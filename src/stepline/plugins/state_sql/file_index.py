@@ -6,15 +6,15 @@ from sqlalchemy import Connection, bindparam, delete, insert, text, update
 
 from stepline.model.file import FileRecord
 from stepline.plugins.state_sql.file_terms import Entry, entry_of
-from stepline.plugins.state_sql.many import execute_many
+from stepline.plugins.state_sql.statements import Statement
 from stepline.plugins.state_sql.tables import counters, file_labels, file_terms, found_files
 
 CHANGES = "files"
 """Counter that grows with every change of what can be found."""
 
-_SHOW = insert(found_files)
+_SHOW = Statement(insert(found_files))
 _HIDE = delete(found_files).where(found_files.c.file == bindparam("a_file"))
-_ADD_TERMS = insert(file_terms)
+_ADD_TERMS = Statement(insert(file_terms))
 _REMOVE_TERMS = delete(file_terms).where(
     file_terms.c.field == bindparam("a_field"),
     file_terms.c.value == bindparam("a_value"),
@@ -27,11 +27,15 @@ _REMOVE_LABELS = delete(file_labels).where(
     file_labels.c.file == bindparam("a_file"),
 )
 # SQLite and PostgreSQL agree on this.
-_COUNT = text(
-    "INSERT INTO term_counts (field, value, files) VALUES (:field, :value, :more) "
-    "ON CONFLICT (field, value) DO UPDATE SET files = term_counts.files + excluded.files"
+_COUNT = Statement(
+    text(
+        "INSERT INTO term_counts (field, value, files) VALUES (:field, :value, :more) "
+        "ON CONFLICT (field, value) DO UPDATE SET files = term_counts.files + excluded.files"
+    )
 )
-_CHANGED = update(counters).where(counters.c.name == CHANGES).values(value=counters.c.value + 1)
+_CHANGED = Statement(
+    update(counters).where(counters.c.name == CHANGES).values(value=counters.c.value + 1)
+)
 _ADD_COUNTER = insert(counters)
 
 
@@ -51,9 +55,9 @@ class FileIndex:
             "created_at": entry.created_at,
             "created_us": entry.created_us,
         }
-        self._connection.execute(_SHOW, row)
-        rows = [(field, value, number) for field, value in sorted(entry.terms)]
-        execute_many(self._connection, _ADD_TERMS, rows=rows)
+        _SHOW.run(self._connection, row)
+        rows = [{"field": f, "value": v, "file": number} for f, v in sorted(entry.terms)]
+        _ADD_TERMS.run_many(self._connection, rows)
         self._add_labels(number, entry.labels)
         self._count(entry, 1)
 
@@ -88,10 +92,10 @@ class FileIndex:
             self._connection.execute(_REMOVE_LABELS, rows)
 
     def _count(self, entry: Entry, more: int) -> None:
-        rows = [(field, value, more) for field, value in entry.counted]
-        execute_many(self._connection, _COUNT, rows=rows)
+        rows = [{"field": f, "value": v, "more": more} for f, v in entry.counted]
+        _COUNT.run_many(self._connection, rows)
         self._note_change()
 
     def _note_change(self) -> None:
-        if not self._connection.execute(_CHANGED).rowcount:
+        if not _CHANGED.run(self._connection):
             self._connection.execute(_ADD_COUNTER, {"name": CHANGES, "value": 1})

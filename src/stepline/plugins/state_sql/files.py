@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from stepline.model.file import FileRecord
 from stepline.plugins.state_sql.file_index import FileIndex
 from stepline.plugins.state_sql.file_search import FileSearch, Totals
 from stepline.plugins.state_sql.records import COLUMNS, labels_text, record_of, row_of
+from stepline.plugins.state_sql.statements import Statement
 from stepline.plugins.state_sql.tables import counters, files, found_files
 from stepline.ports.files import Changes, FileConflict, LabelEdit
 from stepline.ports.state import Page
 
 _LABELS = "labels"
 
-_GET = select(*COLUMNS).where(files.c.file_id == bindparam("wanted"))
-_VERSION = (
+_GET = Statement(select(*COLUMNS).where(files.c.file_id == bindparam("wanted")))
+_VERSION = Statement(
     select(*COLUMNS)
     .where(files.c.key == bindparam("a_key"), files.c.version == bindparam("wanted"))
     .order_by(files.c.number.desc())
     .limit(1)
 )
 _found = select(*COLUMNS).join(found_files, found_files.c.file == files.c.number)
-_LATEST = _found.where(found_files.c.key == bindparam("a_key"))
+_LATEST = Statement(_found.where(found_files.c.key == bindparam("a_key")))
 _NEWEST = _found.order_by(found_files.c.file)
 _VERSIONS = (
     select(*COLUMNS)
@@ -36,7 +37,10 @@ _WRITTEN = (
     select(*COLUMNS).where(files.c.workflow_id == bindparam("wanted")).order_by(files.c.number)
 )
 
-_ADD = insert(files)
+_ADD = Statement(
+    insert(files).returning(files.c.number),
+    columns=[c.name for c in files.c if c.name != "number"],
+)
 _SET_LABELS = (
     update(files)
     .where(files.c.number == bindparam("a_number"))
@@ -44,7 +48,7 @@ _SET_LABELS = (
 )
 _SET_DELETED = update(files).where(files.c.number == bindparam("a_number")).values(deleted=1)
 _IS_FOUND = select(found_files.c.file).where(found_files.c.file == bindparam("a_number"))
-_COUNTER = select(counters.c.value).where(counters.c.name == _LABELS)
+_COUNTER = Statement(select(counters.c.value).where(counters.c.name == _LABELS))
 _SET_COUNTER = update(counters).where(counters.c.name == _LABELS).values(value=bindparam("a_value"))
 _ADD_COUNTER = insert(counters)
 
@@ -69,11 +73,11 @@ class SqlFiles:
     def version(self, key: str, version: str) -> FileRecord | None:
         """Return this version of the file with this key; deleted ones too."""
         given = {"a_key": key, "wanted": version}
-        return _one(self._connection.execute(_VERSION, given).first())
+        return _one(_VERSION.first(self._connection, given))
 
     def latest(self, key: str) -> FileRecord | None:
         """Return the newest version of the file with this key, unless it was deleted."""
-        return _one(self._connection.execute(_LATEST, {"a_key": key}).first())
+        return _one(_LATEST.first(self._connection, {"a_key": key}))
 
     def newest(self) -> Iterator[FileRecord]:
         """Yield the newest version of every file, in the order of their commits."""
@@ -127,15 +131,15 @@ class SqlFiles:
             self._connection.execute(_SET_DELETED, {"a_number": row.number})
             self._hide(row)
 
-    def _hide(self, row: Row[Any]) -> None:
+    def _hide(self, row: Any) -> None:
         if self._is_found(row.number):
             self._index.hide(row.number, record_of(row))
 
     def _is_found(self, number: int) -> bool:
         return self._connection.execute(_IS_FOUND, {"a_number": number}).first() is not None
 
-    def _row(self, file_id: str) -> Row[Any] | None:
-        return self._connection.execute(_GET, {"wanted": file_id}).first()
+    def _row(self, file_id: str) -> Any:
+        return _GET.first(self._connection, {"wanted": file_id})
 
     def _check(self, changes: Changes) -> None:
         for precondition in changes.preconditions:
@@ -149,9 +153,8 @@ class SqlFiles:
             given.add(file_id)
 
     def _add(self, record: FileRecord) -> None:
-        added = self._connection.execute(_ADD, row_of(record))
-        number = added.inserted_primary_key[0]  # type: ignore[index]  # one row has one
-        before = self._connection.execute(_LATEST, {"a_key": record.pointer.key}).first()
+        number: int = _ADD.scalar(self._connection, row_of(record))
+        before = _LATEST.first(self._connection, {"a_key": record.pointer.key})
         if before is not None:
             self._index.hide(before.number, record_of(before))
         self._index.show(number, record)
@@ -176,12 +179,12 @@ class SqlFiles:
             self._set_last_label(highest)
 
     def _last_label(self) -> int:
-        return self._connection.execute(_COUNTER).scalar() or 0
+        return _COUNTER.scalar(self._connection) or 0
 
     def _set_last_label(self, value: int) -> None:
         if not self._connection.execute(_SET_COUNTER, {"a_value": value}).rowcount:
             self._connection.execute(_ADD_COUNTER, {"name": _LABELS, "value": value})
 
 
-def _one(row: Row[Any] | None) -> FileRecord | None:
+def _one(row: Any) -> FileRecord | None:
     return None if row is None else record_of(row)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select
 
 from stepline.model.ledger import Decision, EventKind, LedgerEntry
 from stepline.plugins.state_sql.plain import printable
+from stepline.plugins.state_sql.statements import Statement
 from stepline.plugins.state_sql.tables import ledger
 
 _OF_FILE = select(ledger).where(ledger.c.file_id == bindparam("a_file")).order_by(ledger.c.number)
@@ -17,7 +18,7 @@ _OF_PIPELINE = (
     .order_by(ledger.c.number.desc())
     .limit(bindparam("most"))
 )
-_ADD = insert(ledger)
+_ADD = Statement(insert(ledger), columns=[c.name for c in ledger.c if c.name != "number"])
 
 
 class SqlLedger:
@@ -37,8 +38,7 @@ class SqlLedger:
 
     def add(self, entries: Iterable[LedgerEntry]) -> None:
         """Add decisions."""
-        if rows := [_row(entry) for entry in entries]:
-            self._connection.execute(_ADD, rows)
+        _ADD.run_many(self._connection, [_row(entry) for entry in entries])
 
 
 def _row(entry: LedgerEntry) -> dict[str, str | int]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from stepline.errors import UserError
 from stepline.model.pipeline import (
@@ -22,17 +23,18 @@ from stepline.model.pipeline import (
 )
 from stepline.model.workflow import RetryBehavior, RetryPolicy
 from stepline.plugins.state_sql.plain import dump, load
+from stepline.plugins.state_sql.statements import Statement
 from stepline.plugins.state_sql.tables import pipeline_revisions as revisions
 from stepline.plugins.state_sql.tables import pipelines
 
 _newest = (revisions.c.id == pipelines.c.id) & (revisions.c.revision == pipelines.c.revision)
 _NEWEST = select(revisions).join(pipelines, _newest)
-_BY_ID = _NEWEST.where(pipelines.c.id == bindparam("wanted"))
-_BY_NAME = _NEWEST.where(pipelines.c.name == bindparam("wanted"))
-_ALL = _NEWEST.order_by(pipelines.c.name)
+_BY_ID = Statement(_NEWEST.where(pipelines.c.id == bindparam("wanted")))
+_BY_NAME = Statement(_NEWEST.where(pipelines.c.name == bindparam("wanted")))
+_ALL = Statement(_NEWEST.order_by(pipelines.c.name))
 _OF_PIPELINE = select(revisions).where(revisions.c.id == bindparam("wanted"))
-_REVISION = _OF_PIPELINE.where(revisions.c.revision == bindparam("a_revision"))
-_REVISIONS = _OF_PIPELINE.order_by(revisions.c.revision)
+_REVISION = Statement(_OF_PIPELINE.where(revisions.c.revision == bindparam("a_revision")))
+_REVISIONS = Statement(_OF_PIPELINE.order_by(revisions.c.revision))
 _TAKEN = select(pipelines.c.id).where(
     pipelines.c.name == bindparam("a_name"), pipelines.c.id != bindparam("wanted")
 )
@@ -61,25 +63,22 @@ class SqlPipelines:
     def get(self, name_or_id: str) -> Pipeline | None:
         """Return the newest revision of a pipeline."""
         given = {"wanted": name_or_id}
-        row = (
-            self._connection.execute(_BY_ID, given).first()
-            or self._connection.execute(_BY_NAME, given).first()
-        )
+        row = _BY_ID.first(self._connection, given) or _BY_NAME.first(self._connection, given)
         return None if row is None else _pipeline(row)
 
     def revision(self, pipeline_id: str, number: int) -> Pipeline | None:
         """Return one revision."""
         given = {"wanted": pipeline_id, "a_revision": number}
-        row = self._connection.execute(_REVISION, given).first()
+        row = _REVISION.first(self._connection, given)
         return None if row is None else _pipeline(row)
 
     def all(self) -> Sequence[Pipeline]:
         """Return the newest revision of each pipeline, by name."""
-        return [_pipeline(row) for row in self._connection.execute(_ALL)]
+        return [_pipeline(row) for row in _ALL.all(self._connection)]
 
     def revisions(self, pipeline_id: str) -> Sequence[Pipeline]:
         """Return all revisions of a pipeline, oldest first."""
-        rows = self._connection.execute(_REVISIONS, {"wanted": pipeline_id})
+        rows = _REVISIONS.all(self._connection, {"wanted": pipeline_id})
         return [_pipeline(row) for row in rows]
 
     def put(self, pipeline: Pipeline) -> None:
@@ -116,7 +115,9 @@ def _row(pipeline: Pipeline) -> dict[str, Any]:
     }
 
 
-def _pipeline(row: Row[Any]) -> Pipeline:
+@lru_cache(maxsize=1024)
+def _pipeline(row: Any) -> Pipeline:
+    """Return the pipeline of a row; the same few are asked for at every event."""
     return Pipeline(
         id=row.id,
         revision=row.revision,

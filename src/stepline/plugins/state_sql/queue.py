@@ -9,9 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    bindparam,
+    column,
+    delete,
+    func,
+    select,
+    text,
+    update,
+)
 
 from stepline.errors import PlatformError
+from stepline.plugins.state_sql.statements import Statement
 from stepline.plugins.state_sql.tables import queue
 from stepline.ports.state import Lease, QueuedTask, QueueHead
 
@@ -25,25 +36,22 @@ _this = (
     queue.c.step == bindparam("a_step"),
     queue.c.attempt == bindparam("an_attempt"),
 )
-_PUT_AGAIN = (
-    update(queue)
-    .where(*_this)
-    .values(
-        pipeline_id=bindparam("a_pipeline"),
-        priority=bindparam("a_priority"),
-        due_at=bindparam("due"),
-        stage=bindparam("a_stage"),
-        owner="",
-        until=0.0,
-        leases=queue.c.leases + 1,
+# SQLite and PostgreSQL agree on this.
+_PUT = Statement(
+    text(
+        "INSERT INTO queue (workflow_id, step, attempt, pipeline_id, priority, due_at, stage, "
+        "owner, until, leases) VALUES (:workflow_id, :step, :attempt, :pipeline_id, :priority, "
+        ":due_at, :stage, '', 0, 0) ON CONFLICT (workflow_id, step, attempt) DO UPDATE SET "
+        "pipeline_id = excluded.pipeline_id, priority = excluded.priority, "
+        "due_at = excluded.due_at, stage = excluded.stage, owner = '', until = 0, "
+        "leases = queue.leases + 1"
     )
 )
-_ADD = insert(queue)
-_GET = select(queue).where(*_this)
-_OF_WORKFLOW = (
+_GET = Statement(select(queue).where(*_this))
+_OF_WORKFLOW = Statement(
     select(queue).where(queue.c.workflow_id == bindparam("wanted")).order_by(queue.c.number)
 )
-_LEASE = (
+_LEASE = Statement(
     update(queue)
     .where(*_this)
     .values(
@@ -52,31 +60,36 @@ _LEASE = (
         until=bindparam("an_end"),
         leases=queue.c.leases + 1,
     )
+    .returning(*queue.c)
 )
-_REMOVE = delete(queue).where(*_this)
-_EXTEND = (
+_REMOVE = Statement(delete(queue).where(*_this))
+_EXTEND = Statement(
     update(queue)
     .where(queue.c.stage == _LEASED, queue.c.owner == bindparam("an_owner"))
     .values(until=bindparam("an_end"))
 )
-_RELEASE_EXPIRED = (
+_RELEASE_EXPIRED = Statement(
     update(queue).where(queue.c.stage == _LEASED, queue.c.until <= bindparam("now")).values(_FREED)
 )
-_RELEASE_OWNED = (
+_RELEASE_OWNED = Statement(
     update(queue)
     .where(queue.c.stage == _LEASED, queue.c.owner != bindparam("an_owner"))
     .values(_FREED)
 )
-_BECOME_READY = (
+_BECOME_READY = Statement(
     update(queue)
     .where(queue.c.stage == _DELAYED, queue.c.due_at <= bindparam("now"))
     .values(stage=_READY)
 )
-_NEXT_DUE = select(func.min(queue.c.due_at)).where(
-    queue.c.stage == _DELAYED, queue.c.due_at > bindparam("now")
+_NEXT_DUE = Statement(
+    select(func.min(queue.c.due_at)).where(
+        queue.c.stage == _DELAYED, queue.c.due_at > bindparam("now")
+    )
 )
-_HEADS = text(
-    """
+_RUNNING = column("running", Integer)
+_HEADS = Statement(
+    text(
+        """
     WITH RECURSIVE pipeline (id) AS (
         SELECT min(pipeline_id) FROM queue WHERE stage = 'ready'
         UNION ALL
@@ -97,6 +110,11 @@ _HEADS = text(
             WHERE q.stage = 'leased' AND q.pipeline_id = queue.pipeline_id) AS running
     FROM head JOIN queue ON queue.number = head.number ORDER BY queue.number
     """
+    ).columns(
+        *(queue.c[name] for name in ("workflow_id", "step", "attempt", "pipeline_id", "priority")),
+        queue.c.due_at,
+        _RUNNING,
+    )
 )
 
 
@@ -109,25 +127,16 @@ class SqlQueue:
     def put(self, task: QueuedTask) -> None:
         """Queue an attempt; the same again changes when it is due and ends its lease."""
         stage = _DELAYED if task.due_at > 0 else _READY
-        changed = {
-            "a_pipeline": task.pipeline_id,
-            "a_priority": task.priority,
-            "due": task.due_at,
-            "a_stage": stage,
-        }
-        this = _given(task.workflow_id, task.step, task.attempt)
-        if not self._connection.execute(_PUT_AGAIN, {**this, **changed}).rowcount:
-            rest = {"stage": stage, "owner": "", "until": 0.0, "leases": 0}
-            self._connection.execute(_ADD, {**_row(task), **rest})
+        _PUT.run(self._connection, {**_row(task), "stage": stage})
 
     def heads(self, now: float) -> Sequence[QueueHead]:
         """Return the next due task of each pipeline that has one, longest queued first."""
-        rows = self._connection.execute(_HEADS, {"now": now})
+        rows = _HEADS.all(self._connection, {"now": now})
         return [QueueHead(_task(row), row.running) for row in rows]
 
     def next_due(self, now: float) -> float | None:
         """Return when the next task that is not due yet will be, or None."""
-        found: float | None = self._connection.execute(_NEXT_DUE, {"now": now}).scalar()
+        found: float | None = _NEXT_DUE.scalar(self._connection, {"now": now})
         return found
 
     def lease(self, task: QueuedTask, *, owner: str, until: float) -> Lease:
@@ -137,8 +146,8 @@ class SqlQueue:
             PlatformError: It is not queued.
         """
         this = _given(task.workflow_id, task.step, task.attempt)
-        self._connection.execute(_LEASE, {**this, "an_owner": owner, "an_end": until})
-        row = self._connection.execute(_GET, this).first()
+        given = {**this, "an_owner": owner, "an_end": until}
+        row = _LEASE.first(self._connection, given)
         if row is None:
             raise PlatformError(
                 f"attempt {task.attempt} at step {task.step} of workflow '{task.workflow_id}' "
@@ -150,17 +159,17 @@ class SqlQueue:
         """Return whether a lease is the newest one of its task, and the task still queued."""
         task = lease.task
         this = _given(task.workflow_id, task.step, task.attempt)
-        row = self._connection.execute(_GET, this).first()
+        row = _GET.first(self._connection, this)
         return row is not None and _fence(row) == lease.fence
 
     def remove(self, workflow_id: str, *, step: int, attempt: int) -> None:
         """Remove an attempt from the queue, whoever has it."""
-        self._connection.execute(_REMOVE, _given(workflow_id, step, attempt))
+        _REMOVE.run(self._connection, _given(workflow_id, step, attempt))
 
     def extend(self, owner: str, *, until: float) -> int:
         """Extend all leases of an owner; return how many there are."""
         given = {"an_owner": owner, "an_end": until}
-        return self._connection.execute(_EXTEND, given).rowcount
+        return _EXTEND.run(self._connection, given)
 
     def release_expired(self, now: float) -> int:
         """Make tasks whose leases have ended free again; return how many.
@@ -168,18 +177,16 @@ class SqlQueue:
         What became due meanwhile joins those that are ready, so that many of them at once
         cost `heads` nothing.
         """
-        self._connection.execute(_BECOME_READY, {"now": now})
-        return self._connection.execute(_RELEASE_EXPIRED, {"now": now}).rowcount
+        _BECOME_READY.run(self._connection, {"now": now})
+        return _RELEASE_EXPIRED.run(self._connection, {"now": now})
 
     def release_owned(self, *, but: str) -> int:
         """Make tasks free that others than ``but`` have leased; return how many."""
-        return self._connection.execute(_RELEASE_OWNED, {"an_owner": but}).rowcount
+        return _RELEASE_OWNED.run(self._connection, {"an_owner": but})
 
     def of_workflow(self, workflow_id: str) -> Sequence[QueuedTask]:
         """Return the queued and leased attempts of a workflow."""
-        return [
-            _task(row) for row in self._connection.execute(_OF_WORKFLOW, {"wanted": workflow_id})
-        ]
+        return [_task(row) for row in _OF_WORKFLOW.all(self._connection, {"wanted": workflow_id})]
 
 
 def _given(workflow_id: str, step: int, attempt: int) -> Mapping[str, Any]:
@@ -197,7 +204,7 @@ def _row(task: QueuedTask) -> dict[str, Any]:
     }
 
 
-def _task(row: Row[Any]) -> QueuedTask:
+def _task(row: Any) -> QueuedTask:
     return QueuedTask(
         workflow_id=row.workflow_id,
         step=row.step,
@@ -208,6 +215,6 @@ def _task(row: Row[Any]) -> QueuedTask:
     )
 
 
-def _fence(row: Row[Any]) -> int:
+def _fence(row: Any) -> int:
     fence: int = row.number * _FENCE_STEP + row.leases
     return fence

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from stepline.model.values import Json
 from stepline.plugins.state_sql.plain import dump, load
+from stepline.plugins.state_sql.statements import Statement
 from stepline.plugins.state_sql.tables import intake, stored_values
 
 _AT_ONCE = 500
@@ -16,7 +17,7 @@ _this = (
     stored_values.c.space == bindparam("a_space"),
     stored_values.c.name == bindparam("a_name"),
 )
-_GET = select(stored_values.c.value).where(*_this)
+_GET = Statement(select(stored_values.c.value).where(*_this))
 _ALL = (
     select(stored_values.c.name, stored_values.c.value)
     .where(stored_values.c.space == bindparam("a_space"))
@@ -27,7 +28,8 @@ _ADD = insert(stored_values)
 _REMOVE = delete(stored_values).where(*_this)
 
 _TAKEN = select(intake.c.key).where(intake.c.key.in_(bindparam("keys", expanding=True)))
-_TAKE = insert(intake)
+_TAKE = Statement(insert(intake))
+_IS_TAKEN = Statement(select(intake.c.key).where(intake.c.key == bindparam("a_key")))
 
 
 class SqlValues:
@@ -38,7 +40,7 @@ class SqlValues:
 
     def get(self, space: str, name: str) -> Json:
         """Return a value, or None."""
-        found = self._connection.execute(_GET, {"a_space": space, "a_name": name}).scalar()
+        found = _GET.scalar(self._connection, {"a_space": space, "a_name": name})
         value: Json = None if found is None else load(found)
         return value
 
@@ -74,7 +76,7 @@ class SqlIntake:
 
     def take(self, key: str, *, file_id: str) -> bool:
         """Note that a file was taken; False where it was before."""
-        if self.taken([key]):
+        if _IS_TAKEN.first(self._connection, {"a_key": key}):
             return False
-        self._connection.execute(_TAKE, {"key": key, "file_id": file_id})
+        _TAKE.run(self._connection, {"key": key, "file_id": file_id})
         return True

@@ -14,6 +14,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
     union_all,
     update,
 )
@@ -21,21 +22,26 @@ from sqlalchemy import (
 from stepline.errors import PlatformError
 from stepline.model.workflow import WorkflowStatus
 from stepline.plugins.state_sql.plain import dump, load
+from stepline.plugins.state_sql.statements import Statement
 from stepline.plugins.state_sql.tables import attempts, workflows
 from stepline.ports.state import Page, StoredAttempt, StoredWorkflow
 
 _listed = [column for column in workflows.c if column.name != "state"]
-_GET = select(workflows).where(workflows.c.id == bindparam("wanted"))
-_BY_KEY = select(workflows).where(workflows.c.dedupe_key == bindparam("wanted"))
-_KEY_IS_TAKEN = select(workflows.c.number).where(workflows.c.dedupe_key == bindparam("wanted"))
+_GET = Statement(select(workflows).where(workflows.c.id == bindparam("wanted")))
+_BY_KEY = Statement(select(workflows).where(workflows.c.dedupe_key == bindparam("wanted")))
+_KEY_IS_TAKEN = Statement(
+    select(workflows.c.number).where(workflows.c.dedupe_key == bindparam("wanted"))
+)
 _ATTEMPTS = (
     select(attempts)
     .where(attempts.c.workflow_id == bindparam("wanted"))
     .order_by(attempts.c.step, attempts.c.attempt)
 )
-_IN_PROGRESS = select(func.count()).where(
-    workflows.c.pipeline_id == bindparam("wanted"),
-    workflows.c.status == WorkflowStatus.IN_PROGRESS.value,
+_IN_PROGRESS = Statement(
+    select(func.count()).where(
+        workflows.c.pipeline_id == bindparam("wanted"),
+        workflows.c.status == WorkflowStatus.IN_PROGRESS.value,
+    )
 )
 _WAITING = (
     select(workflows)
@@ -53,20 +59,22 @@ _NEWEST_BY_FILE = select(workflows.c.input_file_id, workflows.c.id, workflows.c.
     _newest, workflows.c.number == _newest.c.number
 )
 
-_ADD = insert(workflows)
-_UPDATE = (
+_ADD = Statement(insert(workflows), columns=[c.name for c in workflows.c if c.name != "number"])
+_UPDATE = Statement(
     update(workflows)
     .where(workflows.c.id == bindparam("wanted"))
     .values({name: bindparam(f"a_{name}") for name in ("status", "waiting", "priority")})
     .values(updated_at=bindparam("a_updated_at"), state=bindparam("a_state"))
 )
-_this_attempt = (
-    attempts.c.workflow_id == bindparam("wanted"),
-    attempts.c.step == bindparam("a_step"),
-    attempts.c.attempt == bindparam("an_attempt"),
+# SQLite and PostgreSQL agree on this.
+_PUT_ATTEMPT = Statement(
+    text(
+        "INSERT INTO attempts (workflow_id, step, attempt, kind, finished_at, record) "
+        "VALUES (:workflow_id, :step, :attempt, :kind, :finished_at, :record) "
+        "ON CONFLICT (workflow_id, step, attempt) DO UPDATE SET "
+        "kind = excluded.kind, finished_at = excluded.finished_at, record = excluded.record"
+    )
 )
-_CHANGE_ATTEMPT = update(attempts).where(*_this_attempt)
-_ADD_ATTEMPT = insert(attempts)
 
 
 class SqlWorkflows:
@@ -77,12 +85,12 @@ class SqlWorkflows:
 
     def get(self, workflow_id: str) -> StoredWorkflow | None:
         """Return a workflow."""
-        row = self._connection.execute(_GET, {"wanted": workflow_id}).first()
+        row = _GET.first(self._connection, {"wanted": workflow_id})
         return None if row is None else _workflow(row, load(row.state))
 
     def by_dedupe_key(self, key: str) -> StoredWorkflow | None:
         """Return the workflow that was made under a key."""
-        row = self._connection.execute(_BY_KEY, {"wanted": key}).first()
+        row = _BY_KEY.first(self._connection, {"wanted": key})
         return None if row is None else _workflow(row, load(row.state))
 
     def page(
@@ -115,7 +123,7 @@ class SqlWorkflows:
 
     def in_progress(self, pipeline_id: str) -> int:
         """Return how many workflows of a pipeline are in progress."""
-        return self._connection.execute(_IN_PROGRESS, {"wanted": pipeline_id}).scalar() or 0
+        return _IN_PROGRESS.scalar(self._connection, {"wanted": pipeline_id}) or 0
 
     def next_waiting(self, pipeline_id: str, *, limit: int) -> Sequence[StoredWorkflow]:
         """Return waiting workflows of a pipeline: higher priority first, then older ones."""
@@ -130,9 +138,9 @@ class SqlWorkflows:
 
     def add(self, workflow: StoredWorkflow) -> bool:
         """Store a new workflow; False where there is one with its dedupe key already."""
-        if self._connection.execute(_KEY_IS_TAKEN, {"wanted": workflow.dedupe_key}).first():
+        if _KEY_IS_TAKEN.first(self._connection, {"wanted": workflow.dedupe_key}):
             return False
-        self._connection.execute(_ADD, _row(workflow))
+        _ADD.run(self._connection, _row(workflow))
         return True
 
     def update(self, workflow: StoredWorkflow) -> None:
@@ -149,28 +157,20 @@ class SqlWorkflows:
             "a_updated_at": workflow.updated_at,
             "a_state": dump(workflow.state),
         }
-        if not self._connection.execute(_UPDATE, given).rowcount:
+        if not _UPDATE.run(self._connection, given):
             raise PlatformError(f"there is no workflow '{workflow.id}' to update")
 
     def add_attempt(self, attempt: StoredAttempt) -> None:
         """Store what came of an attempt; what is stored of the same one is replaced."""
-        this = {
-            "wanted": attempt.workflow_id,
-            "a_step": attempt.step,
-            "an_attempt": attempt.attempt,
-        }
-        rest = {
+        row = {
+            "workflow_id": attempt.workflow_id,
+            "step": attempt.step,
+            "attempt": attempt.attempt,
             "kind": attempt.kind,
             "finished_at": attempt.finished_at,
             "record": dump(attempt.record),
         }
-        if not self._connection.execute(_CHANGE_ATTEMPT.values(rest), this).rowcount:
-            row = {
-                "workflow_id": attempt.workflow_id,
-                "step": attempt.step,
-                "attempt": attempt.attempt,
-            }
-            self._connection.execute(_ADD_ATTEMPT, {**row, **rest})
+        _PUT_ATTEMPT.run(self._connection, row)
 
 
 def _within(pipeline_id: str, since: str, until: str) -> list[ColumnElement[bool]]:
@@ -218,7 +218,7 @@ def _row(workflow: StoredWorkflow) -> dict[str, Any]:
     }
 
 
-def _workflow(row: Row[Any], state: Mapping[str, Any]) -> StoredWorkflow:
+def _workflow(row: Any, state: Mapping[str, Any]) -> StoredWorkflow:
     return StoredWorkflow(
         id=row.id,
         pipeline_id=row.pipeline_id,

@@ -126,15 +126,16 @@ class Writer:
 
     def _act(self, entry: _Entry, transaction: SqlTransaction) -> None:
         connection = transaction.connection
-        connection.exec_driver_sql("SAVEPOINT act")
+        raw: Any = connection.connection.dbapi_connection
+        raw.execute("SAVEPOINT act")
         try:
             entry.result = entry.act(transaction)
         except BaseException as error:  # it belongs to the caller of this act
             entry.error = self._explained(error)
             if not self._database.in_transaction(connection):
                 raise _Lost from error
-            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT act")
-        connection.exec_driver_sql("RELEASE SAVEPOINT act")
+            raw.execute("ROLLBACK TO SAVEPOINT act")
+        raw.execute("RELEASE SAVEPOINT act")
 
     def _fail(self, batch: list[_Entry], error: BaseException) -> None:
         """Give each act of a batch, of which nothing lasts, an error of its own."""
