@@ -62,7 +62,7 @@ def command(
     report = None
     try:
         cache = settings.cache_dir(os.environ)
-        report = crash_test(base, cache, options, tell=lambda line: click.echo(line, err=True))
+        report = crash_test(base, cache, options=options, tell=_tell)
     finally:
         _leave(base, keep=keep or report is None)
     if json_output:
@@ -70,6 +70,10 @@ def command(
     else:
         _show(report)
     return _FAILED if report.findings.total else 0
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _leave(base: Path, *, keep: bool) -> None:

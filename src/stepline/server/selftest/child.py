@@ -30,17 +30,15 @@ _POLL_S = 0.02
 _UNFINISHED = (WorkflowStatus.PENDING, WorkflowStatus.IN_PROGRESS)
 
 
-def run(connection: Connection, base: str, cache: str, target: Point | None) -> None:
+def run(connection: Connection, places: Places, *, target: Point | None) -> None:
     """Be a service until the other end of the connection is closed, or death comes.
 
     Args:
         connection: Takes commands, which are names and arguments, and is given their results.
-        base: Folder of the self-test.
-        cache: Folder for environments.
+        places: Where everything is.
         target: Where to die; None for nowhere.
     """
     os.set_inheritable(connection.fileno(), False)
-    places = Places(Path(base), Path(cache))
     log = os.open(places.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -111,7 +109,7 @@ class Commands:
             build = registry.build(build.id)
         return str(build.status.value)
 
-    def apply(self, name: str, clause: Mapping[str, str], description: str) -> str:
+    def apply(self, name: str, *, clause: Mapping[str, str], description: str) -> str:
         """Set a pipeline of the protocol of its name; return its id."""
         test = Clause(clause["key"], "is", clause["value"])
         spec = PipelineSpec(
@@ -126,7 +124,7 @@ class Commands:
         pipeline: Pipeline = self._service.pipelines.apply(spec)
         return pipeline.id
 
-    def add(self, file_id: str, path: str, source: str) -> str:
+    def add(self, file_id: str, *, path: str, source: str) -> str:
         """Upload a file under an id of the sender's choice; return the id that it has."""
         staging = self._service.store.staging()
         blob = staging.add(source)

@@ -32,7 +32,7 @@ _WRITE = 1
 _RETURNED, _RAISED = OutcomeKind.RETURNED.value, OutcomeKind.RAISED.value
 
 
-def count(places: Places, sent: Sequence[Sent], plugins: Plugins, findings: Findings) -> None:
+def count(places: Places, sent: Sequence[Sent], *, plugins: Plugins, findings: Findings) -> None:
     """Count all that was lost and doubled.
 
     Args:
@@ -41,7 +41,8 @@ def count(places: Places, sent: Sequence[Sent], plugins: Plugins, findings: Find
         plugins: Where adapters come from.
         findings: Takes what is found.
     """
-    count_database(places.home / "state.db", findings)
+    if not count_database(places.home / "state.db", findings):
+        return  # what a damaged one says of the rest is nothing to count
     count_scratch(places, findings)
     store, logs = plugins.file_store(places.home / "files"), plugins.log_store(places.home / "logs")
     try:
@@ -56,13 +57,13 @@ def count(places: Places, sent: Sequence[Sent], plugins: Plugins, findings: Find
         state.close()
 
 
-def count_database(path: Path, findings: Findings) -> None:
-    """Have the database check itself."""
+def count_database(path: Path, findings: Findings) -> bool:
+    """Have the database check itself; return whether it is well."""
     with closing(sqlite3.connect(path)) as database:
-        for (line,) in database.execute("PRAGMA integrity_check"):
-            findings.expect(Kind.DATABASE, line == "ok", f"integrity_check: {line}")
-        for row in database.execute("PRAGMA foreign_key_check"):
-            findings.add(Kind.DATABASE, f"foreign_key_check: {row}")
+        lines = [line for (line,) in database.execute("PRAGMA integrity_check") if line != "ok"]
+        lines += map(str, database.execute("PRAGMA foreign_key_check"))
+    findings.add(Kind.DATABASE, *lines)
+    return not lines
 
 
 def count_scratch(places: Places, findings: Findings) -> None:
@@ -110,7 +111,9 @@ class _Count:
     def _chain(self, sent: Sent) -> None:
         """Follow a file through both pipelines."""
         found = self._view.files.versions(sent.key)
-        if not self._findings.expect(Kind.EVENTS_LOST, bool(found), f"{sent.key} is not there"):
+        if not self._findings.expect(
+            Kind.EVENTS_LOST, bool(found), line=f"{sent.key} is not there"
+        ):
             return
         record = self._one(found, text=sent.text)
         labels = [("told", "yes")] if not sent.fails else []
@@ -118,7 +121,9 @@ class _Count:
         self._labels(record, labels)
         if sent.file_id:
             well = record.pointer.file_id == sent.file_id
-            self._findings.expect(Kind.EVENTS_LOST, well, f"{sent.key} is {record.pointer.file_id}")
+            self._findings.expect(
+                Kind.EVENTS_LOST, well, line=f"{sent.key} is {record.pointer.file_id}"
+            )
         result = self._workflow("selftest-first", record, "result.txt", sent)
         if result is None:
             return
@@ -131,7 +136,9 @@ class _Count:
         """Check the one workflow of a pipeline and a file; return the file that it wrote."""
         key = record.pointer.key
         found = self._made.pop((self._pipelines[name].id, record.pointer.file_id), [])
-        if not self._findings.expect(Kind.EVENTS_LOST, bool(found), f"{key} did not start {name}"):
+        if not self._findings.expect(
+            Kind.EVENTS_LOST, bool(found), line=f"{key} did not start {name}"
+        ):
             return None
         for each in found[1:]:
             self._findings.add(Kind.EVENTS_DOUBLED, f"{key} started {name} again: {each.id}")
@@ -140,7 +147,9 @@ class _Count:
         status = WorkflowStatus.FAILED if fails else WorkflowStatus.COMPLETED
         well = workflow.status is status
         self._findings.expect(
-            Kind.RESULTS_LOST, well, f"workflow {workflow.id} of {key}: {workflow.status.value}"
+            Kind.RESULTS_LOST,
+            well,
+            line=f"workflow {workflow.id} of {key}: {workflow.status.value}",
         )
         self._attempts(workflow, name, sent, fails=fails)
         for task in self._view.queue.of_workflow(workflow.id):
@@ -151,7 +160,7 @@ class _Count:
         key = name.replace("/RAW/", "/PROCESSED/")
         written = self._view.files.written_by(workflow.id)
         own = [record for record in written if record.pointer.key == key]
-        if not self._findings.expect(Kind.RESULTS_LOST, bool(own), f"{key} is not there"):
+        if not self._findings.expect(Kind.RESULTS_LOST, bool(own), line=f"{key} is not there"):
             return None
         return self._one(self._view.files.versions(key), text=text)
 
@@ -163,13 +172,13 @@ class _Count:
         for each in versions[1:]:
             self._findings.add(Kind.FILES_DOUBLED, f"{key}: version {each.pointer.version}")
         well = record.sha256 == sha256(text.encode()).hexdigest()
-        self._findings.expect(Kind.RESULTS_LOST, well, f"{key} has other content")
+        self._findings.expect(Kind.RESULTS_LOST, well, line=f"{key} has other content")
         return record
 
     def _labels(self, record: FileRecord, wanted: list[tuple[str, str]]) -> None:
         found = sorted((label.name, label.value) for label in record.labels)
         well = found == sorted(wanted)
-        self._findings.expect(Kind.RESULTS_LOST, well, f"{record.pointer.key}: labels {found}")
+        self._findings.expect(Kind.RESULTS_LOST, well, line=f"{record.pointer.key}: labels {found}")
 
     def _attempts(self, workflow: StoredWorkflow, name: str, sent: Sent, *, fails: bool) -> None:
         attempts = self._view.workflows.attempts(workflow.id)
@@ -185,14 +194,14 @@ class _Count:
             # It fails once, unless the service died between its failing and its being stored.
             wanted[_WRITE, _RAISED] = min(1, found[_WRITE, _RAISED])
         well = found == wanted
-        self._findings.expect(Kind.ATTEMPTS, well, f"workflow {workflow.id}: {dict(found)}")
+        self._findings.expect(Kind.ATTEMPTS, well, line=f"workflow {workflow.id}: {dict(found)}")
 
     def _log(self, attempt: StoredAttempt, sent: Sent) -> None:
         page = self._logs.read(attempt.workflow_id, step=attempt.step, attempt=attempt.attempt)
         lines = [line.text for line in page.lines if line.stream == "out"]
         own = [line for line in lines if sent.text.lower() in line.lower() or line == "told"]
         name = f"workflow {attempt.workflow_id}, step {attempt.step}, attempt {attempt.attempt}"
-        self._findings.expect(Kind.LOGS, len(lines) == len(own) == 1, f"{name}: {lines}")
+        self._findings.expect(Kind.LOGS, len(lines) == len(own) == 1, line=f"{name}: {lines}")
 
     def _written(self, files: Sequence[FileRecord]) -> None:
         """Compare what attempts say that they wrote with what is there."""
@@ -212,7 +221,7 @@ class _Count:
         events = [EventKind.FILE, EventKind.LABELS] if told else [EventKind.FILE]
         wanted = Counter((event, each.id) for event in events for each in self._all_pipelines())
         well = found == wanted
-        self._findings.expect(Kind.LEDGER, well, f"{record.pointer.key}: {dict(found)}")
+        self._findings.expect(Kind.LEDGER, well, line=f"{record.pointer.key}: {dict(found)}")
 
     def _all_pipelines(self) -> Sequence[Pipeline]:
         return list(self._pipelines.values())
@@ -230,7 +239,7 @@ class _Count:
             except PlatformError as error:
                 self._findings.add(Kind.BLOBS, f"{name}: {error}")
             else:
-                self._findings.expect(Kind.BLOBS, well, f"{name} is gone or has other content")
+                self._findings.expect(Kind.BLOBS, well, line=f"{name} is gone or has other content")
 
 
 def _written_ids(attempt: StoredAttempt) -> Sequence[object]:

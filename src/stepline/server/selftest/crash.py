@@ -68,7 +68,7 @@ class CrashReport:
 
 
 def crash_test(
-    base: Path, cache: Path, options: CrashOptions, *, tell: Callable[[str], None]
+    base: Path, cache: Path, *, options: CrashOptions, tell: Callable[[str], None]
 ) -> CrashReport:
     """Kill a service as often as asked for, and count what it lost.
 
@@ -92,7 +92,7 @@ def crash_test(
     tell(f"letting it finish {len(driver.sent)} files ...")
     driver.finish()
     tell("counting ...")
-    count(places, driver.sent, Plugins(cache, os.environ), findings)
+    count(places, driver.sent, plugins=Plugins(cache, os.environ), findings=findings)
     note(driver, findings)
     return CrashReport(
         options=options,
@@ -149,7 +149,7 @@ def _die_at_first(
     other.die_at(point, FIRST_START, tries=1)
     other.set_up()
     other.finish()
-    count(places, other.sent, Plugins(cache, os.environ), findings)
+    count(places, other.sent, plugins=Plugins(cache, os.environ), findings=findings)
     note(other, findings)
     driver.reached += other.reached
     driver.kills += other.kills

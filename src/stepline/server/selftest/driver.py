@@ -24,8 +24,10 @@ from stepline.server.selftest.sending import (
 _SETUP_S = 120.0
 _REACH_S = 8.0
 _TRIES = 3
-# A service is killed this long after its start began, at most.
-_LONGEST_LIFE_S = 0.8
+# A service is killed at most this long after its start began: in so many times as long as a start
+# takes, some work gets done.
+_LIFE_IN_STARTS = 4.0
+_LIFE_S = (0.6, 4.0)
 _STALL_S = 45.0
 _POLL_S = 0.05
 _AT_A_POINT = 7
@@ -54,6 +56,7 @@ class Driver:
         self._pending: deque[Command] = deque()
         self._phase = ""
         self._versions = 0
+        self._longest_life_s = _LIFE_S[-1]
         self.sent: list[Sent] = []
         self.kills = 0
         self.reached: list[Point] = []
@@ -77,6 +80,7 @@ class Driver:
                 "the service cannot be set up", hint=f"see {self._places.log}"
             ) from error
         process.stop()
+        self._measure()
 
     def rehearse(self) -> None:
         """Do all once that services are killed at later, to see what commit points there are."""
@@ -111,7 +115,7 @@ class Driver:
     def die_by_chance(self) -> None:
         """Kill a service at a random moment of its life."""
         begun = time.monotonic()
-        until = begun + self._chance.uniform(0.0, _LONGEST_LIFE_S)
+        until = begun + self._chance.uniform(0.0, self._longest_life_s)
         process = self._start()
         try:
             for _ in range(self._chance.randint(*_IN_A_LIFE)):
@@ -152,6 +156,15 @@ class Driver:
             if found.get(kind, FIRST_START) == FIRST_START:
                 found[kind] = phase
         return {Point(kind, side): phase for kind, phase in found.items() for side in Side}
+
+    def _measure(self) -> None:
+        """Look how long a start takes here and now."""
+        begun = time.monotonic()
+        process = self._start()
+        process.wait_ready(begun + _SETUP_S)
+        life = _LIFE_IN_STARTS * (time.monotonic() - begun)
+        self._longest_life_s = min(max(life, _LIFE_S[0]), _LIFE_S[1])
+        process.stop()
 
     def _start(self, target: Point | None = None) -> ServiceProcess:
         self._phase = ""

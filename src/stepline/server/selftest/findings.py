@@ -35,7 +35,7 @@ class Findings:
         """Note losses of a kind."""
         self._found[kind].extend(lines)
 
-    def expect(self, kind: Kind, is_well: bool, line: str) -> bool:
+    def expect(self, kind: Kind, is_well: bool, *, line: str) -> bool:
         """Note a loss unless all is well; return whether it is."""
         if not is_well:
             self.add(kind, line)

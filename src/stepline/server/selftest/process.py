@@ -39,8 +39,9 @@ class ServiceProcess:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["stepline.server.selftest.preload"])
         self._connection, theirs = context.Pipe()
-        arguments = (theirs, str(places.base), str(places.cache), target)
-        self._process = context.Process(target=run, args=arguments, daemon=True)
+        self._process = context.Process(
+            target=run, args=(theirs, places), kwargs={"target": target}, daemon=True
+        )
         self._process.start()
         theirs.close()
         self._is_ready = False
