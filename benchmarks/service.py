@@ -117,7 +117,8 @@ class Served:
         return int(found[1]) * 1024 if found else 0
 
     def _search(self, **params: int) -> dict[str, Any]:
-        given = {"filter": "completed", **{k: v for k, v in params.items() if v}}
+        given: dict[str, str | int] = {"filter": "completed"}
+        given.update({name: value for name, value in params.items() if value})
         answer = self.http.get("workflow/search", params=given)
         found: dict[str, Any] = answer.raise_for_status().json()
         return found

@@ -104,7 +104,7 @@ def _row_maker(compiled: Any) -> Callable[[Sequence[Any]], Any] | None:
     columns = [entry.keyname for entry in compiled._result_columns]
     if not columns:
         return None
-    row: Any = namedtuple("Row", list(columns))
+    row: Any = namedtuple("Row", columns)  # type: ignore[misc]  # known only when it runs
     maker: Callable[[Sequence[Any]], Any] = row._make
     return maker
 
