@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.support.projects import Project
@@ -126,6 +128,19 @@ def test_failed_step_is_replayed_with_prints_and_with_the_mistake_mended(
     result = replay(served, workflow, *words)
     assert result.returncode == 0, result.stderr
     assert "recorded failed: raised: the site refused real19, here success" in result.stdout
+
+
+def test_replay_prints_its_record_as_json(served, workflow):
+    result = replay(served, workflow, "--step", "1", "--json")
+    assert result.returncode == 0, result.stderr
+    record = json.loads(result.stdout)
+    assert record == served.project.record()
+    assert record["replayOf"] == {
+        "workflowId": workflow["id"],
+        "platformUrl": served.auth["api_url"].removesuffix("/v1"),
+        "status": "failed",
+        "steps": [{"step": "prepare", "same": True, "words": "success"}],
+    }
 
 
 def test_replay_runs_what_was_pinned_though_the_version_has_moved(served, workflow):
