@@ -142,6 +142,7 @@ class Service:
     def start(self) -> None:
         """Begin to work."""
         self._scratch.clean()
+        self.options.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.store.clean()
         self._redo_plans()
         self._builder.start()
