@@ -15,7 +15,7 @@ from stepline.model.artifact import ArtifactKind, ArtifactName, BuildStatus
 from stepline.model.file import FileRecord
 from stepline.model.pipeline import Clause, Condition, Group, Operator, Pipeline, PipelineSpec
 from stepline.model.workflow import WorkflowStatus
-from stepline.ports.state import StoredWorkflow
+from stepline.ports.state import State, StoredWorkflow
 from stepline.server.composition import HomeOptions, make_service, open_state
 from stepline.settings import Settings
 
@@ -32,6 +32,7 @@ class RunningService:
         cache: Folder for environments, shared by tests.
         settings: All settings.
         watched: Folders to watch.
+        wrap: Puts something between the service and its state.
         clock: Returns seconds since the epoch.
     """
 
@@ -42,13 +43,14 @@ class RunningService:
         cache: Path,
         settings: Settings | None = None,
         watched: Sequence[Path] = (),
+        wrap: Callable[[State], State] = lambda state: state,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.home, self._cache = home, cache
         plugins = Plugins(cache, os.environ)
         self.reports: list[str] = []
         self.service = make_service(
-            open_state(plugins, home),
+            wrap(open_state(plugins, home)),
             HomeOptions(home=home, org=None, url="http://127.0.0.1:1", watched=watched),
             plugins=plugins,
             settings=settings or Settings(workers=2),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from stepline.app.attempt_plans import Place, attempt_plan, task_id_of
@@ -83,7 +85,7 @@ class Dispatcher:
         self._signals = 0
         self._stopping = threading.Event()
         self._secrecies: dict[str, Secrecy] = {}
-        self._dropped: list[QueuedTask] = []
+        self._dropped: deque[Lease] = deque()
         self._running: set[str] = set()
         self._threads = [
             threading.Thread(target=self._serve, name=f"slot-{number}") for number in range(slots)
@@ -126,6 +128,7 @@ class Dispatcher:
         while not self._stopping.is_set():
             seen = self._signals
             try:
+                self._put_back()
                 claim = self._ports.state.write(self._claim)
             except PlatformError as error:
                 self._ports.report(f"the queue cannot be read: {error}")
@@ -282,7 +285,7 @@ class Dispatcher:
         except LeaseLost:
             pass
         except SteplineError:
-            self._dropped.append(claim.lease.task)
+            self._dropped.append(claim.lease)
 
     # Leases.
 
@@ -311,7 +314,26 @@ class Dispatcher:
     def _beat(self, tx: Transaction) -> int:
         now = self._ports.clock()
         tx.queue.extend(self._owner, until=now + LEASE_S)
-        dropped, self._dropped = self._dropped, []
-        for task in dropped:
-            tx.queue.put(task)
-        return tx.queue.release_expired(now) + len(dropped)
+        return tx.queue.release_expired(now)
+
+    def _put_back(self) -> None:
+        """Give up the leases of attempts whose results could not be stored.
+
+        Raises:
+            PlatformError: They cannot be given up now either.
+        """
+        while self._dropped:
+            try:
+                lease = self._dropped.popleft()
+            except IndexError:
+                return  # another slot was quicker
+            try:
+                self._ports.state.write(partial(_give_up, lease=lease))
+            except PlatformError:
+                self._dropped.append(lease)
+                raise
+
+
+def _give_up(tx: Transaction, *, lease: Lease) -> None:
+    if tx.queue.holds(lease):
+        tx.queue.put(lease.task)
