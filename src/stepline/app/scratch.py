@@ -23,6 +23,8 @@ class ScratchFolders:
 
     def __init__(self, root: str) -> None:
         self._root = root
+        # A task of a platform that was killed may write on for a moment, in a folder of its own.
+        self._prefix = os.urandom(4).hex()
         self._numbers = itertools.count(1)
         self._empty: deque[str] = deque()
 
@@ -41,8 +43,7 @@ class ScratchFolders:
         try:
             path = self._empty.popleft()
         except IndexError:
-            path = os.path.join(self._root, str(next(self._numbers)))
-            remove_folder(path)
+            path = os.path.join(self._root, f"{self._prefix}-{next(self._numbers)}")
             os.makedirs(path, mode=0o700)
         try:
             yield path
