@@ -13,7 +13,7 @@ from stepline.model.task import Isolation, TaskOutcome, TaskRequest
 from stepline.plugins.executor_process.environment import Environment, Environments
 from stepline.plugins.executor_process.frames import refuse_unheld
 from stepline.plugins.executor_process.head_start import start_worker
-from stepline.plugins.executor_process.roots import root_name
+from stepline.plugins.executor_process.roots import remove_forsaken, root_name
 from stepline.plugins.executor_process.worker_process import WorkerProcess
 from stepline.ports.executor import ExecutorOptions, ScriptVersion, TaskServices
 
@@ -55,6 +55,7 @@ class ProcessExecutor:
         )
         self._memory = memory
         self._root = root_name(environ)
+        remove_forsaken(self._root)
         self._changed = threading.Condition()
         self._ready: dict[_Key, Environment] = {}
         # With the time since when each is, so the one longest idle is the first.

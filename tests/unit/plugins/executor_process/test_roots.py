@@ -1,11 +1,15 @@
 """Where workers have their folders."""
 
 import os
+import time
 
 import pytest
 
 from stepline.errors import PlatformError
-from stepline.plugins.executor_process.roots import make_root, root_name
+from stepline.plugins.executor_process.roots import make_root, remove_forsaken, root_name
+
+# More than any process can have.
+DEAD = 9_999_999
 
 
 def test_root_name_is_in_tmpdir_and_never_twice_the_same(tmp_path):
@@ -32,3 +36,44 @@ def test_make_root_that_cannot_be_made_says_what_to_do(tmp_path):
     expected = f"the folder {root} for tasks cannot be made: No such file or directory"
     assert raised.value.what == expected
     assert "TMPDIR" in raised.value.hint
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Make an old folder beside those of workers."""
+
+    def folder(name, *, age_s=10.0):
+        path = tmp_path / name
+        path.mkdir()
+        os.utime(path, (0, time.time() - age_s))
+        return path
+
+    return folder
+
+
+def test_forsaken_folder_of_a_dead_platform_is_removed(folder, tmp_path):
+    forsaken = folder(f"stepline-{DEAD}-0123abcd-1")
+    remove_forsaken(root_name({"TMPDIR": str(tmp_path)}))
+    assert not forsaken.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "age_s"),
+    [
+        pytest.param(f"stepline-{os.getpid()}-0123abcd-1", 10.0, id="of a living platform"),
+        pytest.param(f"stepline-{DEAD}-0123abcd-1", 0.0, id="made just now"),
+        pytest.param("stepline-selftest-1", 10.0, id="of something else"),
+    ],
+)
+def test_folder_that_is_not_forsaken_stays(folder, tmp_path, name, age_s):
+    kept = folder(name, age_s=age_s)
+    remove_forsaken(root_name({"TMPDIR": str(tmp_path)}))
+    assert kept.exists()
+
+
+def test_forsaken_folder_with_something_in_it_stays(folder, tmp_path):
+    kept = folder(f"stepline-{DEAD}-0123abcd-1")
+    (kept / "worker.log").write_text("why")
+    os.utime(kept, (0, 0))
+    remove_forsaken(root_name({"TMPDIR": str(tmp_path)}))
+    assert (kept / "worker.log").exists()
