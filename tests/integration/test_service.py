@@ -9,7 +9,7 @@ from stepline.errors import SteplineError
 from stepline.model.ledger import Decision
 from stepline.model.pipeline import Clause, Condition, Group, Operator, PipelineStatus, Schedule
 from stepline.model.workflow import RetryBehavior, RetryPolicy, WorkflowStatus
-from tests.support.services import ENDED, RunningService, wait_for
+from tests.support.services import ENDED, PROTOCOL, RunningService, wait_for
 
 WRITE = """
 def work(input, context):
@@ -236,6 +236,26 @@ steps:
 def test_pipeline_without_its_protocol_is_refused(running):
     with pytest.raises(SteplineError, match="nowhere"):
         running.pipeline("nowhere")
+
+
+def test_pipeline_with_wrong_values_is_refused_with_all_of_them(running):
+    running.put_script("upper", WRITE, ["work"])
+    config = "config:\n  count: {label: Count, type: number, required: true}\n"
+    config += "  key: {label: Key, type: secret, required: true}\n"
+    running.put_protocol(
+        "upper", PROTOCOL.format(slug="upper").replace("steps:", config + "steps:")
+    )
+    with pytest.raises(SteplineError) as caught:
+        running.pipeline("upper", config={"count": "three", "key": "in clear", "cuont": 1})
+    assert [problem.code for problem in caught.value.problems] == [
+        "wrong-type",
+        "secret-as-value",
+        "unknown-config",
+        "missing-value",
+    ]
+    with pytest.raises(SteplineError, match=r"'count' \(Count\) is required") as caught:
+        running.pipeline("upper")
+    assert caught.value.hint == "set count in the pipeline's config"
 
 
 def test_reprocess_starts_just_the_failed_ones(running):

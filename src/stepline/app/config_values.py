@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from stepline.errors import ConfigError, Location, Problem
+from stepline.frozen import frozen
 from stepline.model.protocol import ConfigItem, ConfigType, Protocol
 from stepline.model.values import Json
 
@@ -76,8 +77,73 @@ def read_values(
     return values
 
 
-def check_values(
+@frozen
+class Ways:
+    """How a person gives values, for hints.
+
+    Attributes:
+        value: With ``{key}``: gives a value.
+        secret: With ``{key}``: gives a secret.
+    """
+
+    value: str = "give it by --config {key}=VALUE"
+    secret: str = "give it by --secret {key}=env:VARIABLE"
+
+
+OF_PIPELINES = Ways(
+    value="set {key} in the pipeline's config",
+    secret="set {key}: {{secret: NAME}} in the pipeline's config",
+)
+
+
+def check_plain_values(
     protocol: Protocol, values: Mapping[str, Json], *, secrets: Iterable[str], path: str
+) -> None:
+    """Check the values of a pipeline: keys, types, and that nothing required is missing.
+
+    Args:
+        protocol: The protocol that declares the keys.
+        values: Plain values by config key.
+        secrets: Keys for which a secret is given.
+        path: Where the protocol is from, for messages.
+
+    Raises:
+        ConfigError: All that is wrong, missing or unknown.
+    """
+    problems: list[Problem] = []
+    for key, value in values.items():
+        item = protocol.config.get(key)
+        if item is None:
+            problems.append(_unknown_key(key, protocol, path))
+        elif item.type is ConfigType.SECRET:
+            message = f"config '{key}' ({item.label}) is a secret, not a plain value"
+            hint = OF_PIPELINES.secret.format(key=key)
+            problems.append(_problem("secret-as-value", message, path, hint=hint))
+        elif value is not None and not _fits(value, item.type):
+            message = f"config '{key}' ({item.label}) must be of type {item.type.value}"
+            hint = f"it is {value!r:.60}"
+            problems.append(_problem("wrong-type", message, path, hint=hint))
+    try:
+        check_values(protocol, values, secrets=secrets, path=path, ways=OF_PIPELINES)
+    except ConfigError as error:
+        problems += error.problems
+    _raise_if(problems)
+
+
+def _fits(value: Json, kind: ConfigType) -> bool:
+    if kind is ConfigType.NUMBER:
+        return _is_number(value)
+    expected = {ConfigType.STRING: str, ConfigType.BOOLEAN: bool, **_JSON_TYPES}.get(kind)
+    return expected is not None and isinstance(value, expected)
+
+
+def check_values(
+    protocol: Protocol,
+    values: Mapping[str, Json],
+    *,
+    secrets: Iterable[str],
+    path: str,
+    ways: Ways = Ways(),  # noqa: B008  (it never changes)
 ) -> None:
     """Refuse to start with a required value or secret missing, or with an unknown one.
 
@@ -94,18 +160,18 @@ def check_values(
                     "value-as-secret",
                     f"config '{key}' ({item.label}) is not a secret",
                     path,
-                    hint=f"give it by --config {key}=VALUE",
+                    hint=ways.value.format(key=key),
                 )
             )
         missing = key not in given if is_secret else values.get(key) is None
         if item.required and missing:
-            option = f"--secret {key}=env:VARIABLE" if is_secret else f"--config {key}=VALUE"
+            way = ways.secret if is_secret else ways.value
             problems.append(
                 _problem(
                     "missing-value",
                     f"config '{key}' ({item.label}) is required",
                     path,
-                    hint=f"give it by {option}",
+                    hint=way.format(key=key),
                 )
             )
     _raise_if(problems)

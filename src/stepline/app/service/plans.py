@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Protocol as TypingProtocol
 
-from stepline.app.config_values import check_values
+from stepline.app.config_values import check_plain_values
 from stepline.errors import UserError
 from stepline.frozen import frozen
 from stepline.model.artifact import Artifact, ArtifactKind, ArtifactName
@@ -119,7 +119,7 @@ class Plans:
         config = self._resolve_config(spec.config)
         secrets = [key for key, value in config.items() if _is_secret(value)]
         plain = {key: value for key, value in config.items() if key not in secrets}
-        check_values(protocol, plain, secrets=secrets, path=spec.protocol)
+        check_plain_values(protocol, plain, secrets=secrets, path=spec.protocol)
         return Plan(
             pipeline=pipeline,
             protocol=protocol,
