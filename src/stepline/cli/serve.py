@@ -36,6 +36,12 @@ _DEFAULT_PORT = 8765
     show_default=True,
     help="Port to listen at; 0 for a free one.",
 )
+@click.option(
+    "--url",
+    "public_url",
+    metavar="URL",
+    help="Address under which clients reach the service, if it is another one.",
+)
 @click.option("--org", help="Slug of the organisation; the first start decides it. [default: demo]")
 @click.option(
     "--watch",
@@ -57,6 +63,7 @@ def command(
     home: Path,
     host: str,
     port: int,
+    public_url: str | None,
     org: str | None,
     watched: tuple[Path, ...],
     executor: str | None,
@@ -85,7 +92,7 @@ def command(
     plugins = Plugins(cache_dir, os.environ)
     plugins.load_all(values.plugins)
     with listen(host, port) as socket:
-        url = url_of(socket)
+        url = (public_url or url_of(socket)).rstrip("/")
         state = open_state(plugins, home)
         try:
             access = Access(state)
@@ -127,21 +134,35 @@ def _write_auth(home: Path, access: Access, *, url: str, org: str, renew: bool) 
             f"'{path}' is gone or holds another token, and tokens are kept only as hashes",
             hint="start with --new-token, which makes a new one",
         )
-    content = {"api_url": f"{url}/v1", "auth_token": token, "org": org, "ignore_ssl": False}
+    content: dict[str, Any] = {
+        "api_url": f"{url}/v1",
+        "auth_token": token,
+        "org": org,
+        "ignore_ssl": False,
+    }
+    if _content(path) == content:
+        return
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:
         json.dump(content, file, indent=2)
         file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
     partial.replace(path)
 
 
 def _known_token(path: Path, access: Access) -> str | None:
-    try:
-        token = json.loads(path.read_text(encoding="utf-8"))["auth_token"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    token = _content(path).get("auth_token")
     return token if isinstance(token, str) and access.allows(token) else None
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _report(line: str) -> None:

@@ -44,7 +44,7 @@ class HomeOptions:
 
 
 def open_state(plugins: Plugins, home: Path) -> State:
-    """Open the state of a home folder, which is made if need be.
+    """Open the state of a home folder, which is made if need be, and is only its owner's.
 
     Raises:
         SettingsError: The folder cannot be made or used.
@@ -52,9 +52,11 @@ def open_state(plugins: Plugins, home: Path) -> State:
     """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A run in the same folder may have made it for all to read.
+        home.chmod(0o700)
     except OSError as error:
         raise SettingsError(
-            f"the folder '{home}' cannot be made: {error.strerror}",
+            f"the folder '{home}' cannot be made or used: {error.strerror}",
             hint="choose another one with --home",
         ) from error
     return plugins.state(f"sqlite:///{home.absolute() / 'state.db'}")

@@ -15,6 +15,7 @@ from stepline.app.masking import Masker
 from stepline.app.service.codec import from_plain
 from stepline.app.service.flow import Flow, LeaseLost, Moved, queued
 from stepline.app.service.shares import Shares
+from stepline.app.service.space import space_problem
 from stepline.app.service_secrets import ServiceSecrets, WorkflowSecrets
 from stepline.engine import outstanding
 from stepline.engine.events import StartTask, WorkflowRefused
@@ -127,16 +128,22 @@ class Dispatcher:
     def _serve(self) -> None:
         while not self._stopping.is_set():
             seen = self._signals
-            try:
-                self._put_back()
-                claim = self._ports.state.write(self._claim)
-            except PlatformError as error:
-                self._ports.report(f"the queue cannot be read: {error}")
-                claim = None
+            claim = self._claimed()
             if claim is None:
                 self._wait(seen)
             while claim is not None and not self._stopping.is_set():
                 claim = self._make(claim)
+
+    def _claimed(self) -> _Claim | None:
+        # On a full disk attempts would only be lost; they wait for room, and /health says so.
+        if space_problem(self._ports.platform.scratch.root):
+            return None
+        try:
+            self._put_back()
+            return self._ports.state.write(self._claim)
+        except PlatformError as error:
+            self._ports.report(f"the queue cannot be read: {error}")
+            return None
 
     def _wait(self, seen: int) -> None:
         """Wait until something is queued, or due."""

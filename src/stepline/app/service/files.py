@@ -56,7 +56,10 @@ def check_new_file(new: NewFile) -> None:
     Raises:
         UploadError: With all that is wrong.
     """
-    faults = [file_rules.file_name_problem(new.path)]
+    faults = [
+        file_rules.file_name_problem(new.path),
+        file_rules.key_problem(f"{new.source_id}/{FileCategory.RAW.value}/{new.path}"),
+    ]
     if not _SOURCE_ID.fullmatch(new.source_id):
         faults.append(f"source id {new.source_id!r} must be letters, digits, '.', '_' and '-'")
     faults.append(file_rules.source_type_problem(new.source_type))

@@ -14,6 +14,8 @@ from stepline.ports.files import Blob, FileStore
 from stepline.ports.state import State, Transaction
 from stepline.ports.watcher import FoundFile
 
+_MOST_FAULTS = 20
+
 
 @frozen(kw_only=True)
 class WatchedFolder:
@@ -65,6 +67,14 @@ class Intake:
         self._new_id = new_id
         self._changed = changed
         self._report = report
+        self._refused: dict[str, str] = {}
+
+    @property
+    def faults(self) -> list[str]:
+        """Which files cannot be taken in, and why; of many, the newest ones."""
+        for path in [path for path in self._refused if not os.path.exists(path)]:
+            self._refused.pop(path, None)
+        return [f"'{path}' cannot be taken in: {why}" for path, why in self._refused.items()]
 
     def take(self, found: Sequence[FoundFile]) -> None:
         """Take in files; those that were taken before, or are changing, are left alone.
@@ -94,8 +104,15 @@ class Intake:
             return add(file.path)
         except UploadError as error:
             if os.path.exists(file.path):
-                self._report(f"'{file.path}' cannot be taken in: {error}")
+                self._refuse(file.path, str(error))
             return None
+
+    def _refuse(self, path: str, why: str) -> None:
+        if path not in self._refused:
+            self._report(f"'{path}' cannot be taken in: {why}")
+        self._refused[path] = why
+        while len(self._refused) > _MOST_FAULTS:
+            self._refused.pop(next(iter(self._refused)), None)
 
     def _commit(self, tx: Transaction, whole: Sequence[tuple[FoundFile, Blob]]) -> None:
         for file, blob in whole:

@@ -24,7 +24,7 @@ from stepline.app.service.space import space_problem
 from stepline.app.service.steady_clock import SteadyClock
 from stepline.app.service.workflows import WorkflowService
 from stepline.app.service_secrets import ServiceSecrets, resolve_config
-from stepline.errors import SteplineError
+from stepline.errors import PlatformError, SteplineError
 from stepline.frozen import frozen
 from stepline.model.pipeline import PipelineSpec
 from stepline.model.values import Json
@@ -134,6 +134,7 @@ class Service:
         self.files = self._make_files()
         self.pipelines = self._make_pipelines()
         self.workflows = self._make_workflows()
+        self._intakes: list[Intake] = []
         self._watchers = [self._watcher(watched) for watched in options.watched]
         self._builder = threading.Thread(
             target=self.registry.run_builds, args=(self._stop,), name="builds"
@@ -166,8 +167,15 @@ class Service:
     def faults(self) -> Sequence[str]:
         """What is wrong now, a sentence each; empty while all is well."""
         found = [fault for watcher in self._watchers for fault in watcher.faults]
-        full = space_problem(self.options.scratch)
-        return [full, *found] if full else found
+        found += [fault for intake in self._intakes for fault in intake.faults]
+        if full := space_problem(self.options.scratch):
+            found.insert(0, full)
+        try:
+            with self.state.read() as view:
+                view.pipelines.all()
+        except PlatformError as error:
+            found.insert(0, str(error))
+        return found
 
     def _make_registry(self) -> Registry:
         ports, options = self._ports, self.options
@@ -263,6 +271,7 @@ class Service:
             changed=self._dispatcher.wake,
             report=ports.report,
         )
+        self._intakes.append(intake)
         return ports.watcher(Path(watched.folder), intake.take)
 
     def _place(self, pipeline_id: str) -> Place:

@@ -8,7 +8,7 @@ from pathlib import Path
 LEAST_BYTES = 10 * 1024 * 1024
 
 
-def space_problem(folder: Path) -> str:
+def space_problem(folder: Path | str) -> str:
     """Return what is wrong with the disk of a folder; empty while there is room.
 
     Args:

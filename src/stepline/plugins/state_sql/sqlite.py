@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -32,6 +33,7 @@ class SqliteDatabase:
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
         self._lock = _lock(self.path)
+        _make_private(self.path)
         self._engine = _engine(self.path)
 
     def writer(self) -> Connection:
@@ -59,6 +61,12 @@ class SqliteDatabase:
         """Close all connections that are not in use, and let others open the file."""
         self._engine.dispose()
         os.close(self._lock)
+
+
+def _make_private(path: str) -> None:
+    """Make an empty database that only its owner reads; SQLite gives its other files its mode."""
+    with contextlib.suppress(OSError):  # opening it tells what is wrong
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _lock(path: str) -> int:
