@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stepline.errors import SettingsError
+from stepline.cli.interrupts import interruptible
+from stepline.errors import SettingsError, SteplineError
 
 if TYPE_CHECKING:
     from stepline.server.selftest.crash import CrashReport
@@ -59,12 +60,14 @@ def command(
         seed=secrets.randbelow(1 << 31) if seed is None else seed,
     )
     base = Path(tempfile.mkdtemp(prefix="stepline-selftest-"))
-    report = None
     try:
-        cache = settings.cache_dir(os.environ)
-        report = crash_test(base, cache, options=options, tell=_tell)
+        with interruptible():
+            report = crash_test(base, settings.cache_dir(os.environ), options=options, tell=_tell)
+    except SteplineError:
+        keep = True  # it may tell why
+        raise
     finally:
-        _leave(base, keep=keep or report is None)
+        _leave(base, keep=keep)
     if json_output:
         click.echo(json.dumps(report.to_plain(), indent=2))
     else:

@@ -18,6 +18,9 @@ from stepline.server.selftest.places import Places
 from stepline.server.selftest.points import Point
 from stepline.server.selftest.sending import FIRST_START
 
+# Commit points that show only while the service is killed at others are gone to as well.
+_ROUNDS = 5
+
 
 @frozen(kw_only=True)
 class CrashOptions:
@@ -78,78 +81,84 @@ def crash_test(
         options: What to do.
         tell: Takes lines about the progress.
     """
-    begun = time.monotonic()
-    chance, findings = random.Random(options.seed), Findings()
-    places = Places(base / "main", cache)
-    places.make()
-    driver = Driver(places, chance=chance)
-    driver.set_up()
-    if options.every_point:
-        _die_everywhere(driver, base, cache, findings=findings, tell=tell)
-    tell(f"killing the service {options.kills} times at random moments ...")
-    for _ in range(options.kills):
-        driver.die_by_chance()
-    tell(f"letting it finish {len(driver.sent)} files ...")
-    driver.finish()
-    tell("counting ...")
-    count(places, driver.sent, plugins=Plugins(cache, os.environ), findings=findings)
-    note(driver, findings)
-    return CrashReport(
-        options=options,
-        kills=driver.kills,
-        points=driver.reached,
-        files=len(driver.sent),
-        seconds=time.monotonic() - begun,
-        findings=findings,
-    )
+    test = _CrashTest(base, cache, tell)
+    try:
+        return test.run(options)
+    finally:
+        test.close()
 
 
-def note(driver: Driver, findings: Findings) -> None:
-    """Take over what a driver itself found."""
-    findings.add(Kind.SERVICE, *driver.faults)
-    findings.add(Kind.PROCESSES, *driver.leftovers.overdue)
-    findings.add(Kind.MISSED, *map(str, driver.missed))
+class _CrashTest:
+    def __init__(self, base: Path, cache: Path, tell: Callable[[str], None]) -> None:
+        self._base = base
+        self._cache = cache
+        self._tell = tell
+        self._drivers: list[Driver] = []
+        self._findings = Findings()
 
+    def run(self, options: CrashOptions) -> CrashReport:
+        begun = time.monotonic()
+        driver = self._driver("main", options.seed)
+        driver.set_up()
+        if options.every_point:
+            self._die_everywhere(driver)
+        self._tell(f"killing the service {options.kills} times at random moments ...")
+        for _ in range(options.kills):
+            driver.die_by_chance()
+        self._tell(f"letting it finish {len(driver.sent)} files ...")
+        driver.finish()
+        self._count(driver)
+        return CrashReport(
+            options=options,
+            kills=sum(each.kills for each in self._drivers),
+            points=[point for each in self._drivers for point in each.reached],
+            files=len(driver.sent),
+            seconds=time.monotonic() - begun,
+            findings=self._findings,
+        )
 
-def _die_everywhere(
-    driver: Driver,
-    base: Path,
-    cache: Path,
-    *,
-    findings: Findings,
-    tell: Callable[[str], None],
-) -> None:
-    """Have the service die at each commit point; also at those that show only meanwhile."""
-    tell("looking for commit points ...")
-    rehearsal = Places(base / "rehearsal", cache)
-    rehearsal.make()
-    before = Driver(rehearsal, chance=random.Random(0))
-    before.rehearse()
-    note(before, findings)
-    done: set[Point] = set()
-    while new := {**before.points(), **driver.points()}.keys() - done:
-        points = {**driver.points(), **before.points()}
-        tell(f"killing the service at {len(new)} commit points ...")
-        for point in sorted(new):
-            if points[point] == FIRST_START:
-                _die_at_first(point, base, cache, driver=driver, findings=findings)
-            else:
-                driver.die_at(point, points[point])
-        done |= new
+    def close(self) -> None:
+        for driver in self._drivers:
+            driver.close()
 
+    def _driver(self, name: str, seed: int = 0) -> Driver:
+        places = Places(self._base / name, self._cache)
+        places.make()
+        driver = Driver(places, chance=random.Random(seed))
+        self._drivers.append(driver)
+        return driver
 
-def _die_at_first(
-    point: Point, base: Path, cache: Path, *, driver: Driver, findings: Findings
-) -> None:
-    """Kill a service on a folder of its own, where it starts for the first time."""
-    name = f"first-{len(driver.reached)}-{len(driver.missed)}"
-    places = Places(base / name, cache)
-    places.make()
-    other = Driver(places, chance=random.Random(0))
-    other.die_at(point, FIRST_START, tries=1)
-    other.set_up()
-    other.finish()
-    count(places, other.sent, plugins=Plugins(cache, os.environ), findings=findings)
-    note(other, findings)
-    driver.reached += other.reached
-    driver.kills += other.kills
+    def _die_everywhere(self, driver: Driver) -> None:
+        """Have the service die at each commit point; also at those that show only meanwhile."""
+        self._tell("looking for commit points ...")
+        rehearsal = self._driver("rehearsal")
+        rehearsal.rehearse()
+        self._count(rehearsal)
+        done: set[Point] = set()
+        for _ in range(_ROUNDS):
+            points = {**driver.points(), **rehearsal.points()}
+            new = sorted(points.keys() - done)
+            if not new:
+                return
+            self._tell(f"killing the service at {len(new)} commit points ...")
+            for point in new:
+                self._die_at(point, points[point], driver=driver)
+            done.update(new)
+
+    def _die_at(self, point: Point, phase: str, *, driver: Driver) -> None:
+        if phase != FIRST_START:
+            driver.die_at(point, phase)
+            return
+        other = self._driver(f"first-{len(self._drivers)}")
+        other.die_at(point, phase, tries=1)
+        other.set_up()
+        other.finish()
+        self._count(other)
+
+    def _count(self, driver: Driver) -> None:
+        """Count what there is, and take over what the driver itself found."""
+        plugins, findings = Plugins(self._cache, os.environ), self._findings
+        count(driver.places, driver.sent, plugins=plugins, findings=findings)
+        findings.add(Kind.SERVICE, *driver.faults)
+        findings.add(Kind.PROCESSES, *driver.leftovers.overdue)
+        findings.add(Kind.MISSED, *map(str, driver.missed))

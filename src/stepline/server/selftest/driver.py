@@ -31,7 +31,10 @@ _LIFE_S = (0.6, 4.0)
 _STALL_S = 45.0
 _POLL_S = 0.05
 _AT_A_POINT = 7
+# Files sent in the life of a service: some, or now and then very many.
 _IN_A_LIFE = (1, 4)
+_BURST = 25
+_BURSTS = 0.05
 
 
 class Driver:
@@ -42,6 +45,7 @@ class Driver:
         chance: Where chance is from.
 
     Attributes:
+        places: Where everything is.
         sent: All files that were sent.
         kills: How often a service was killed.
         reached: Commit points that services died at.
@@ -51,12 +55,13 @@ class Driver:
     """
 
     def __init__(self, places: Places, *, chance: random.Random) -> None:
-        self._places = places
+        self.places = places
         self._chance = chance
         self._pending: deque[Command] = deque()
         self._phase = ""
         self._versions = 0
         self._longest_life_s = _LIFE_S[-1]
+        self._running: ServiceProcess | None = None
         self.sent: list[Sent] = []
         self.kills = 0
         self.reached: list[Point] = []
@@ -77,7 +82,7 @@ class Driver:
         except (Gone, TimeoutError) as error:
             process.kill()
             raise PlatformError(
-                "the service cannot be set up", hint=f"see {self._places.log}"
+                "the service cannot be set up", hint=f"see {self.places.log}"
             ) from error
         process.stop()
         self._measure()
@@ -118,6 +123,7 @@ class Driver:
         until = begun + self._chance.uniform(0.0, self._longest_life_s)
         process = self._start()
         try:
+            self._pour(_BURST if self._chance.random() < _BURSTS else 0)
             for _ in range(self._chance.randint(*_IN_A_LIFE)):
                 self._pour(1)
                 self._answer(process, until)
@@ -147,10 +153,15 @@ class Driver:
         self.leftovers.note()
         self.leftovers.wait()
 
+    def close(self) -> None:
+        """End what runs, as when somebody interrupts the test."""
+        if self._running is not None:
+            self._running.kill()
+
     def points(self) -> dict[Point, str]:
         """Return all commit points that were seen so far, with the phase of each."""
         found: dict[str, str] = {}
-        for line in self._places.kinds.read_text().splitlines():
+        for line in self.places.kinds.read_text().splitlines():
             phase, _, kind = line.partition("\t")
             # What every start does needs no first one.
             if found.get(kind, FIRST_START) == FIRST_START:
@@ -169,12 +180,13 @@ class Driver:
     def _start(self, target: Point | None = None) -> ServiceProcess:
         self._phase = ""
         self.leftovers.look()
-        return ServiceProcess(self._places, target)
+        self._running = ServiceProcess(self.places, target)
+        return self._running
 
     def _end(self, process: ServiceProcess) -> None:
         process.kill()
         if not process.was_killed:
-            self.faults.append(f"a service ended by itself; see {self._places.log}")
+            self.faults.append(f"a service ended by itself; see {self.places.log}")
         self.kills += 1
         self.leftovers.note()
 
@@ -183,7 +195,7 @@ class Driver:
         for _ in range(count):
             file = sent(len(self.sent))
             self.sent.append(file)
-            command = file.send(self._places)
+            command = file.send(self.places)
             if command is not None:
                 again = self._chance.random() < 0.1
                 self._ask_for([command] * (2 if again else 1))
