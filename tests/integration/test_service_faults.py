@@ -25,6 +25,11 @@ def work(input, context):
             return "done"
         time.sleep(0.05)
 """
+LARGE = """
+def work(input, context):
+    size = int(open({size!r}).read())
+    context.write_file(b"x" * size, "large.bin", "PROCESSED")
+"""
 
 
 @pytest.fixture
@@ -179,9 +184,13 @@ def on_small_disk(small_disk, project):
     service.stop()
 
 
-def fill(ballast):
-    """Fill the disk to its last byte."""
+def fill(ballast, *, leave=0):
+    """Fill the disk to its last byte, or but for some."""
     with ballast.open("ab", buffering=0) as file:
+        if leave:
+            room = os.statvfs(ballast.parent)
+            file.write(bytes(room.f_bavail * room.f_frsize - leave))
+            return
         try:
             while True:
                 file.write(bytes(65536))
@@ -231,3 +240,36 @@ def test_disk_that_fills_in_the_middle_of_work_loses_no_workflow(
     assert [each["status"] for each in runs] == ["completed"] * 4
     assert {each["inputFileId"] for each in runs} == {each["fileId"] for each in files}
     assert all(each["status"] in ENDED for each in served.workflows())
+
+
+def test_nearly_full_disk_keeps_what_comes_and_attempts_it_when_there_is_room(
+    on_small_disk, small_disk
+):
+    served = on_small_disk
+    served.simple("copy", WRITE)
+    fill(small_disk, leave=5_000_000)
+    record = served.upload("small.bin", b"s" * 1000)
+    time.sleep(1.0)
+    (workflow,) = served.workflows()
+    assert served.get(f"/workflow/{workflow['id']}")["tasks"][0]["attempts"] == []
+    assert served.health["status"] == "degraded"
+    small_disk.unlink()
+    (workflow,) = served.ended(1)
+    assert (workflow["status"], workflow["inputFileId"]) == ("completed", record["fileId"])
+
+
+def test_task_that_fills_the_disk_fails_clearly_and_can_be_retried(on_small_disk, project):
+    served = on_small_disk
+    size = project.folder / "size"
+    served.simple("large", LARGE.format(size=str(size)))
+    size.write_text("100000000")
+    served.upload("a.txt", "x")
+    (failed,) = served.ended(1)
+    assert failed["status"] == "failed"
+    assert "No space left" in failed["output"]["error"]
+    assert served.health["status"] == "ok"
+    assert failed["files"] == []
+    size.write_text("1000")
+    served.run("workflow", "retry", failed["id"])
+    wait_for(lambda: served.get(f"/workflow/{failed['id']}")["status"] == "completed")
+    assert len(served.get(f"/workflow/{failed['id']}")["files"]) == 1
