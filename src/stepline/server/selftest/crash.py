@@ -16,6 +16,7 @@ from stepline.server.selftest.driver import Driver
 from stepline.server.selftest.findings import Findings, Kind
 from stepline.server.selftest.places import Places
 from stepline.server.selftest.points import Point
+from stepline.server.selftest.process import ServiceProcess
 from stepline.server.selftest.sending import FIRST_START
 
 # Commit points that show only while the service is killed at others are gone to as well.
@@ -73,7 +74,7 @@ class CrashReport:
 def crash_test(
     base: Path, cache: Path, *, options: CrashOptions, tell: Callable[[str], None]
 ) -> CrashReport:
-    """Kill a service as often as asked for, and count what it lost.
+    """Kill a service as often as asked for, and count what it lost; once in a process.
 
     Args:
         base: Folder to work in; it exists and is empty.
@@ -86,6 +87,7 @@ def crash_test(
         return test.run(options)
     finally:
         test.close()
+        ServiceProcess.clean_up()
 
 
 class _CrashTest:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from multiprocessing.util import get_temp_dir
 from typing import Any
 
 from stepline.errors import PlatformError
@@ -106,6 +108,15 @@ class ServiceProcess:
         if code != 0:
             self.kill()
             raise PlatformError(f"the service did not end orderly: exit code {code}")
+
+    @staticmethod
+    def clean_up() -> None:
+        """Remove what the server that forks has in the folder for temporary files.
+
+        It would itself at this process's end, were that an ordinary one. No service can be
+        started afterwards.
+        """
+        shutil.rmtree(get_temp_dir(), ignore_errors=True)
 
     def _receive(self, until: float) -> Any:
         try:
