@@ -311,6 +311,12 @@ class Queue(Protocol):
     def lease(self, task: QueuedTask, *, owner: str, until: float) -> Lease:
         """Lease a queued attempt."""
 
+    def put_leased(self, task: QueuedTask, *, owner: str, until: float) -> Lease:
+        """Queue an attempt, not queued yet, that its owner makes at once."""
+
+    def finish(self, lease: Lease) -> bool:
+        """Remove an attempt for who has it; False, and nothing done, where the lease is over."""
+
     def holds(self, lease: Lease) -> bool:
         """Return whether a lease is the newest one of its task, and the task still queued."""
 
@@ -324,10 +330,7 @@ class Queue(Protocol):
         """Make tasks whose leases have ended free again; return how many."""
 
     def release_owned(self, *, but: str) -> int:
-        """Make tasks free that others than ``but`` have leased; return how many.
-
-        For a state that only one process can use: the others are dead.
-        """
+        """Make tasks free that others than ``but``, all dead, have leased; return how many."""
 
     def of_workflow(self, workflow_id: str) -> Sequence[QueuedTask]:
         """Return the queued and leased attempts of a workflow."""
@@ -390,11 +393,7 @@ class Intake(Protocol):
     """Files of watched folders that were taken in, so that none is taken twice."""
 
     def taken(self, keys: Sequence[str]) -> frozenset[str]:
-        """Return those keys that were taken before.
-
-        Args:
-            keys: Each stands for one state of one file: path, inode, time and size.
-        """
+        """Return those keys, one for each state of each file, that were taken before."""
 
     def take(self, key: str, *, file_id: str) -> bool:
         """Note that a file was taken; False where it was before."""

@@ -130,3 +130,28 @@ def test_state_queue_task_that_became_due_keeps_its_place(state):
     assert heads(state) == [QueueHead(task(1, due_at=NOW), 0)]
     put(state, replace(task(1), due_at=NOW + 1))
     assert heads(state) == [QueueHead(task(2), 0)]
+
+
+def test_state_queue_attempt_that_is_finished_is_gone(state):
+    one = state.write(
+        lambda transaction: transaction.queue.put_leased(task("w-1"), owner="a", until=10.0)
+    )
+    assert (one.task, one.owner, one.until) == (task("w-1"), "a", 10.0)
+    assert holds(state, one)
+    assert read(state, lambda view: view.queue.heads(1.0)) == []
+    assert state.write(lambda transaction: transaction.queue.finish(one))
+    assert not state.write(lambda transaction: transaction.queue.finish(one))
+    assert read(state, lambda view: view.queue.of_workflow("w-1")) == []
+
+
+def test_state_queue_attempt_of_a_lease_that_is_over_is_not_finished(state):
+    old = state.write(
+        lambda transaction: transaction.queue.put_leased(task("w-1"), owner="a", until=10.0)
+    )
+    state.write(lambda transaction: transaction.queue.put(task("w-1")))
+    new = state.write(
+        lambda transaction: transaction.queue.lease(task("w-1"), owner="b", until=20.0)
+    )
+    assert new.fence > old.fence
+    assert not state.write(lambda transaction: transaction.queue.finish(old))
+    assert state.write(lambda transaction: transaction.queue.finish(new))

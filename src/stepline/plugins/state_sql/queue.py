@@ -63,6 +63,20 @@ _LEASE = Statement(
     .returning(*queue.c)
 )
 _REMOVE = Statement(delete(queue).where(*_this))
+_FINISH = Statement(
+    delete(queue).where(
+        *_this, queue.c.number == bindparam("a_number"), queue.c.leases == bindparam("a_lease")
+    )
+)
+# SQLite and PostgreSQL agree on this.
+_ADD_LEASED = Statement(
+    text(
+        "INSERT INTO queue (workflow_id, step, attempt, pipeline_id, priority, due_at, stage, "
+        "owner, until, leases) VALUES (:workflow_id, :step, :attempt, :pipeline_id, :priority, "
+        ":due_at, :stage, :owner, :until, :leases) "
+        "ON CONFLICT (workflow_id, step, attempt) DO NOTHING RETURNING number"
+    )
+)
 _EXTEND = Statement(
     update(queue)
     .where(queue.c.stage == _LEASED, queue.c.owner == bindparam("an_owner"))
@@ -161,6 +175,28 @@ class SqlQueue:
         this = _given(task.workflow_id, task.step, task.attempt)
         row = _GET.first(self._connection, this)
         return row is not None and _fence(row) == lease.fence
+
+    def put_leased(self, task: QueuedTask, *, owner: str, until: float) -> Lease:
+        """Queue an attempt that its owner makes at once.
+
+        Raises:
+            PlatformError: It is queued already.
+        """
+        given = {**_row(task), "stage": _LEASED, "owner": owner, "until": until, "leases": 1}
+        number = _ADD_LEASED.scalar(self._connection, given)
+        if number is None:
+            raise PlatformError(f"attempt {task.attempt} of {task.workflow_id} is queued already")
+        return Lease(task=task, owner=owner, fence=number * _FENCE_STEP + 1, until=until)
+
+    def finish(self, lease: Lease) -> bool:
+        """Remove an attempt for who has it; False, and nothing done, where the lease is over."""
+        task = lease.task
+        given = {
+            **_given(task.workflow_id, task.step, task.attempt),
+            "a_number": lease.fence // _FENCE_STEP,
+            "a_lease": lease.fence % _FENCE_STEP,
+        }
+        return _FINISH.run(self._connection, given) > 0
 
     def remove(self, workflow_id: str, *, step: int, attempt: int) -> None:
         """Remove an attempt from the queue, whoever has it."""

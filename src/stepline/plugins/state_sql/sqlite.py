@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -16,7 +17,6 @@ from stepline.errors import PlatformError
 
 _BUSY_S = 5.0
 _READERS = 8
-_WRITES = "stepline_writes"
 _SETTINGS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY")
 
 
@@ -34,15 +34,17 @@ class SqliteDatabase:
         self.path = os.path.abspath(path)
         self._lock = _lock(self.path)
         _make_private(self.path)
-        self._engine = _engine(self.path)
+        # The driver is told once per connection what that is for, not at each transaction.
+        self._readers = _engine(self.path, begin="BEGIN", settings=("query_only=ON",))
+        self._writers = _engine(self.path, begin="BEGIN IMMEDIATE")
 
     def writer(self) -> Connection:
         """Return a connection that writes; there must be only one."""
-        return self._engine.connect().execution_options(**{_WRITES: True})
+        return self._writers.connect()
 
     def reader(self) -> Connection:
         """Return a connection of the pool; what it reads is one snapshot."""
-        return self._engine.connect()
+        return self._readers.connect()
 
     def in_transaction(self, connection: Connection) -> bool:
         """Whether a transaction is still open: some errors end it as a whole."""
@@ -59,7 +61,8 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """Close all connections that are not in use, and let others open the file."""
-        self._engine.dispose()
+        self._readers.dispose()
+        self._writers.dispose()
         os.close(self._lock)
 
 
@@ -99,27 +102,24 @@ def _locked(path: str, owner: str, error: OSError) -> PlatformError:
     return PlatformError(f"the state '{path}' cannot be locked: {error.strerror}")
 
 
-def _engine(path: str) -> Engine:
+def _engine(path: str, *, begin: str, settings: Sequence[str] = ()) -> Engine:
     def connect() -> sqlite3.Connection:
         # Transactions are begun below, and connections change threads within the pool.
         raw = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-        for setting in _SETTINGS:
+        for setting in (*_SETTINGS, *settings):
             raw.execute(f"PRAGMA {setting}")
         return raw
 
     engine = create_engine(
         "sqlite://", creator=connect, poolclass=QueuePool, pool_size=_READERS, max_overflow=-1
     )
-    event.listen(engine, "begin", _begin)
+
+    def begin_it(connection: Connection) -> None:
+        raw: Any = connection.connection.dbapi_connection
+        raw.execute(begin)
+
+    event.listen(engine, "begin", begin_it)
     return engine
-
-
-def _begin(connection: Connection) -> None:
-    """Begin a transaction; a connection of the pool may have had the other purpose before."""
-    writes = connection.get_execution_options().get(_WRITES, False)
-    raw: Any = connection.connection.dbapi_connection
-    raw.execute(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
-    raw.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _meaning(cause: BaseException | None) -> tuple[str, str, bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 
 from stepline.model.values import Json
 from stepline.plugins.state_sql.plain import dump, load
@@ -28,8 +28,10 @@ _ADD = insert(stored_values)
 _REMOVE = delete(stored_values).where(*_this)
 
 _TAKEN = select(intake.c.key).where(intake.c.key.in_(bindparam("keys", expanding=True)))
-_TAKE = Statement(insert(intake))
-_IS_TAKEN = Statement(select(intake.c.key).where(intake.c.key == bindparam("a_key")))
+# SQLite and PostgreSQL agree on this.
+_TAKE = Statement(
+    text('INSERT INTO intake ("key", file_id) VALUES (:key, :file_id) ON CONFLICT DO NOTHING')
+)
 
 
 class SqlValues:
@@ -55,9 +57,9 @@ class SqlValues:
         if value is None:
             self._connection.execute(_REMOVE, this)
             return
-        text = dump(value)
-        if not self._connection.execute(_CHANGE, {**this, "a_value": text}).rowcount:
-            self._connection.execute(_ADD, {"space": space, "name": name, "value": text})
+        written = dump(value)
+        if not self._connection.execute(_CHANGE, {**this, "a_value": written}).rowcount:
+            self._connection.execute(_ADD, {"space": space, "name": name, "value": written})
 
 
 class SqlIntake:
@@ -76,7 +78,4 @@ class SqlIntake:
 
     def take(self, key: str, *, file_id: str) -> bool:
         """Note that a file was taken; False where it was before."""
-        if _IS_TAKEN.first(self._connection, {"a_key": key}):
-            return False
-        _TAKE.run(self._connection, {"key": key, "file_id": file_id})
-        return True
+        return _TAKE.run(self._connection, {"key": key, "file_id": file_id}) > 0

@@ -12,7 +12,6 @@ from sqlalchemy import (
     Select,
     bindparam,
     func,
-    insert,
     select,
     text,
     union_all,
@@ -29,9 +28,6 @@ from stepline.ports.state import Page, StoredAttempt, StoredWorkflow
 _listed = [column for column in workflows.c if column.name != "state"]
 _GET = Statement(select(workflows).where(workflows.c.id == bindparam("wanted")))
 _BY_KEY = Statement(select(workflows).where(workflows.c.dedupe_key == bindparam("wanted")))
-_KEY_IS_TAKEN = Statement(
-    select(workflows.c.number).where(workflows.c.dedupe_key == bindparam("wanted"))
-)
 _ATTEMPTS = (
     select(attempts)
     .where(attempts.c.workflow_id == bindparam("wanted"))
@@ -59,7 +55,15 @@ _NEWEST_BY_FILE = select(workflows.c.input_file_id, workflows.c.id, workflows.c.
     _newest, workflows.c.number == _newest.c.number
 )
 
-_ADD = Statement(insert(workflows), columns=[c.name for c in workflows.c if c.name != "number"])
+_columns = [column.name for column in workflows.c if column.name != "number"]
+# SQLite and PostgreSQL agree on this.
+_ADD = Statement(
+    text(
+        f"INSERT INTO workflows ({', '.join(_columns)}) "
+        f"VALUES ({', '.join(f':{name}' for name in _columns)}) "
+        "ON CONFLICT (dedupe_key) DO NOTHING"
+    )
+)
 _UPDATE = Statement(
     update(workflows)
     .where(workflows.c.id == bindparam("wanted"))
@@ -138,10 +142,7 @@ class SqlWorkflows:
 
     def add(self, workflow: StoredWorkflow) -> bool:
         """Store a new workflow; False where there is one with its dedupe key already."""
-        if _KEY_IS_TAKEN.first(self._connection, {"wanted": workflow.dedupe_key}):
-            return False
-        _ADD.run(self._connection, _row(workflow))
-        return True
+        return _ADD.run(self._connection, _row(workflow)) > 0
 
     def update(self, workflow: StoredWorkflow) -> None:
         """Store a workflow's new status and state.

@@ -25,6 +25,10 @@ class _Lost(Exception):
     """The database gave up the whole transaction because of one act's error."""
 
 
+class _FirstFailed(Exception):
+    """The first act of a transaction raised, and nothing else was in it."""
+
+
 class _Entry:
     """An act that waits, and what came of it."""
 
@@ -103,11 +107,27 @@ class Writer:
         connection = self._connection or self._database.writer()
         self._connection = connection
         transaction = SqlTransaction(connection)
-        with connection.begin():
-            self._act(batch[0], transaction)
-            for entry in self._further():
-                batch.append(entry)
-                self._act(entry, transaction)
+        try:
+            with connection.begin():
+                self._first(batch[0], transaction)
+                self._act_all(batch, transaction)
+        except _FirstFailed:
+            with connection.begin():
+                self._act_all(batch, transaction)
+
+    def _first(self, entry: _Entry, transaction: SqlTransaction) -> None:
+        """Run an act that has the transaction to itself, and so needs no savepoint."""
+        try:
+            entry.result = entry.act(transaction)
+        except BaseException as error:
+            entry.error = self._explained(error)
+            raise _FirstFailed from error
+
+    def _act_all(self, batch: list[_Entry], transaction: SqlTransaction) -> None:
+        """Run the acts that wait; add them to the batch."""
+        for entry in self._further():
+            batch.append(entry)
+            self._act(entry, transaction)
 
     def _further(self) -> Iterator[_Entry]:
         """Yield what waits, as much as may share a commit."""
