@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from stepline.errors import PlatformError
 
 _BUSY_S = 5.0
 _READERS = 8
+_LET_GO_S = 2.0
+_POLL_S = 0.005
 _SETTINGS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY")
 
 
@@ -83,14 +86,40 @@ def _lock(path: str) -> int:
             hint="its folder must be there, and writable",
         ) from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(descriptor)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     except OSError as error:
-        owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+        owner = _owner(descriptor)
         os.close(descriptor)
         raise _locked(path, owner, error) from error
     return descriptor
+
+
+def _take(descriptor: int) -> None:
+    """Take the lock; where its owner is dead, wait a moment for it.
+
+    What a killed process was just starting holds all that the process had open, until it
+    runs a program of its own.
+
+    Raises:
+        OSError: Somebody else has it.
+    """
+    end = time.monotonic() + _LET_GO_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            owner = _owner(descriptor)
+            is_dead = owner.isdecimal() and not os.path.exists(f"/proc/{owner}")
+            if not is_dead or time.monotonic() >= end:
+                raise
+        time.sleep(_POLL_S)
+
+
+def _owner(descriptor: int) -> str:
+    return os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
 
 
 def _locked(path: str, owner: str, error: OSError) -> PlatformError:
