@@ -14,7 +14,13 @@ from stepline.app.code_store import store_code, stored_code
 from stepline.app.folders import remove_folder
 from stepline.app.load import load_protocol, load_task_script
 from stepline.app.project_layout import PROTOCOL_FILES
-from stepline.errors import ArtifactNotFound, ConfigError, PlatformError, ProtocolError
+from stepline.errors import (
+    ArtifactNotFound,
+    ConfigError,
+    PlatformError,
+    ProtocolError,
+    UploadError,
+)
 from stepline.model.artifact import ArtifactName
 from stepline.model.protocol import Protocol
 from stepline.ports.executor import ScriptVersion
@@ -94,7 +100,13 @@ class ArtifactContents:
             blob = view.artifacts.archive_of(digest)
         if blob is None:
             raise ArtifactNotFound(f"nothing was published with the digest {digest}")
-        found, folder = self.of_archive(blob)
+        try:
+            found, folder = self.of_archive(blob)
+        except UploadError as error:
+            raise PlatformError(
+                f"the archive of {digest} is damaged: {error.what}",
+                hint="publish the version again with -f, or put back a copy of the files",
+            ) from error
         if found != digest:
             raise PlatformError(f"the archive of {digest} is not what it was: it holds {found}")
         return folder

@@ -58,6 +58,18 @@ def from_plain(
     )
 
 
+def abandoned(plain: Mapping[str, Any], why: str) -> dict[str, Any]:
+    """Return a workflow's plain state as failed at the step that it was at."""
+    failed = {"status": StepStatus.FAILED.value, "error": why}
+    changes = {
+        StepStatus.RUNNING.value: failed,
+        StepStatus.WAITING.value: failed,
+        StepStatus.PENDING.value: {"status": StepStatus.SKIPPED.value},
+    }
+    steps = [{**step, **changes.get(step["status"], {})} for step in plain["steps"]]
+    return {**plain, "status": WorkflowStatus.FAILED.value, "error": why, "steps": steps}
+
+
 def _step_to_plain(step: StepState) -> dict[str, Any]:
     """Return a step's state; values of outcomes are left out, for `output` is the last one."""
     plain = {name: getattr(step, name) for name in _STEP_VALUES}

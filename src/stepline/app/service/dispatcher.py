@@ -13,7 +13,7 @@ from stepline.app.attempt_plans import Place, attempt_plan, task_id_of
 from stepline.app.attempts import AttemptRecord, Platform, Secrecy, run_attempt
 from stepline.app.masking import Masker
 from stepline.app.service.codec import from_plain
-from stepline.app.service.flow import Flow, LeaseLost, Moved, queued
+from stepline.app.service.flow import Flow, LeaseLost, Moved
 from stepline.app.service.shares import Shares
 from stepline.app.service.space import space_problem
 from stepline.app.service_secrets import ServiceSecrets, WorkflowSecrets
@@ -141,7 +141,7 @@ class Dispatcher:
         try:
             self._put_back()
             return self._ports.state.write(self._claim)
-        except PlatformError as error:
+        except Exception as error:  # noqa: BLE001  (a slot that ended would run nothing more)
             self._ports.report(f"the queue cannot be read: {error}")
             return None
 
@@ -165,12 +165,28 @@ class Dispatcher:
             task = self._shares.next(tx.queue.heads(self._ports.clock()))
             if task is None:
                 return None
-            stored = self._ports.flow.begin(tx, task)
+            stored = self._begun(tx, task)
             if stored is not None:
                 return _Claim(self._lease(tx, task), stored)
 
+    def _begun(self, tx: Transaction, task: QueuedTask) -> StoredWorkflow | None:
+        """Return the workflow of a task; one whose protocol cannot be read is ended."""
+        try:
+            return self._ports.flow.begin(tx, task)
+        except SteplineError as error:
+            stored = None if _may_pass(error) else tx.workflows.get(task.workflow_id)
+            if stored is None:
+                raise
+            self._ports.report(f"workflow {stored.id} cannot go on: {error}")
+            self._ports.flow.abandon(tx, stored, str(error))
+            return None
+
     def _lease(self, tx: Transaction, task: QueuedTask) -> Lease:
         return tx.queue.lease(task, owner=self._owner, until=self._ports.clock() + LEASE_S)
+
+    def _take(self, tx: Transaction, task: QueuedTask) -> Lease:
+        until = self._ports.clock() + LEASE_S
+        return tx.queue.put_leased(task, owner=self._owner, until=until)
 
     def _make(self, claim: _Claim) -> _Claim | None:
         """Make an attempt; return the workflow's next one, if it follows at once."""
@@ -208,9 +224,7 @@ class Dispatcher:
                 ports.platform,
                 secrecy=secrecy,
                 log=log.add,
-                keep=lambda record, changes: following.extend(
-                    self._kept(claim.lease, record, changes)
-                ),
+                keep=lambda record, changes: following.extend(self._kept(claim, record, changes)),
             )
         finally:
             self._running.discard(plan.task_id)
@@ -223,22 +237,26 @@ class Dispatcher:
         except PlatformError as error:  # what the attempt came to is stored already
             self._ports.report(f"a log may be incomplete: {error}")
 
-    def _kept(self, lease: Lease, record: AttemptRecord, changes: Changes) -> list[_Claim]:
+    def _kept(self, claim: _Claim, record: AttemptRecord, changes: Changes) -> list[_Claim]:
         """Store a result; lease the workflow's next attempt in the same go."""
         if self._stopping.is_set() and record.outcome.kind is OutcomeKind.LOST:
             raise LeaseLost("the service stops; the attempt will be made again")
 
-        def act(tx: Transaction) -> tuple[Moved, list[_Claim]]:
-            moved = self._ports.flow.finish_attempt(tx, lease, record=record, changes=changes)
-            starts = [c for c in moved.commands if isinstance(c, StartTask)]
-            tasks = [queued(moved.stored, step=c.step, attempt=c.attempt) for c in starts]
-            return moved, [_Claim(self._lease(tx, task), moved.stored) for task in tasks]
+        def act(tx: Transaction) -> Moved:
+            return self._ports.flow.finish_attempt(
+                tx,
+                claim.lease,
+                stored=claim.stored,
+                record=record,
+                changes=changes,
+                take=self._take,
+            )
 
-        moved, claims = self._ports.state.write(act)
-        if not claims or changes.files:
+        moved = self._ports.state.write(act)
+        if moved.lease is None or changes.files:
             self.wake()
         self._after(moved)
-        return claims
+        return [_Claim(moved.lease, moved.stored)] if moved.lease else []
 
     def _after(self, moved: Moved) -> None:
         self.stop_tasks(moved)
@@ -270,7 +288,13 @@ class Dispatcher:
             newest = tx.workflows.get(stored.id)
             if newest is None:
                 return None
-            return self._ports.flow.move(tx, newest, event=WorkflowRefused(why))
+            try:
+                return self._ports.flow.move(tx, newest, event=WorkflowRefused(why))
+            except SteplineError as error:
+                if _may_pass(error):
+                    raise
+                self._ports.flow.abandon(tx, newest, why)
+                return None
 
         try:
             moved = self._ports.state.write(act)
@@ -288,11 +312,14 @@ class Dispatcher:
             outcome=outcome, reads=[], written=[], environment="", started_at=None
         )
         try:
-            self._kept(claim.lease, record, Changes())
+            self._kept(claim, record, Changes())
         except LeaseLost:
             pass
-        except SteplineError:
-            self._dropped.append(claim.lease)
+        except SteplineError as failure:
+            if _may_pass(failure):
+                self._dropped.append(claim.lease)
+            else:
+                self._refuse(claim.stored, str(failure))
 
     # Leases.
 
@@ -342,5 +369,10 @@ class Dispatcher:
 
 
 def _give_up(tx: Transaction, *, lease: Lease) -> None:
-    if tx.queue.holds(lease):
+    if tx.queue.finish(lease):
         tx.queue.put(lease.task)
+
+
+def _may_pass(error: SteplineError) -> bool:
+    """Return whether what failed may go well when it is done again later."""
+    return isinstance(error, PlatformError) and error.retryable

@@ -119,9 +119,18 @@ class FileService:
         self._changed()
         return record
 
-    def take_in(self, tx: Transaction, new: NewFile, *, blob: Blob) -> FileRecord:
-        """Do what `add` does, in a transaction of the caller."""
-        earlier = tx.files.get(new.file_id) if new.file_id else None
+    def take_in(
+        self, tx: Transaction, new: NewFile, *, blob: Blob, fresh: bool = False
+    ) -> FileRecord:
+        """Do what `add` does, in a transaction of the caller.
+
+        Args:
+            tx: The transaction.
+            new: What is known about the file.
+            blob: Its bytes.
+            fresh: Whether nobody can have used the file id before.
+        """
+        earlier = tx.files.get(new.file_id) if new.file_id and not fresh else None
         record = self._record(new, blob)
         if earlier is not None:
             if (earlier.sha256, earlier.pointer.key) != (blob.sha256, record.pointer.key):

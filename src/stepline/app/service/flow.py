@@ -8,7 +8,7 @@ from typing import Any
 
 from stepline.app.attempts import AttemptRecord
 from stepline.app.file_views import input_file_value
-from stepline.app.service.codec import from_plain, to_plain
+from stepline.app.service.codec import abandoned, from_plain, to_plain
 from stepline.app.service.plans import Plan, Plans
 from stepline.engine import advance, create_workflow
 from stepline.engine.events import (
@@ -41,6 +41,21 @@ class LeaseLost(PlatformError):
     """Somebody else makes the attempt by now, or nobody wants it any more."""
 
 
+class _MadeBefore(Exception):
+    """An event has made a workflow already.
+
+    Args:
+        workflow_id: The workflow.
+    """
+
+    def __init__(self, workflow_id: str) -> None:
+        super().__init__(workflow_id)
+        self.workflow_id = workflow_id
+
+
+Take = Callable[[Transaction, QueuedTask], Lease]
+
+
 @frozen
 class Moved:
     """A workflow after an event.
@@ -49,11 +64,13 @@ class Moved:
         stored: As it is stored now.
         workflow: Its state.
         commands: What the engine asked for.
+        lease: Of the attempt that is next, if it was taken at once.
     """
 
     stored: StoredWorkflow
     workflow: Workflow
     commands: tuple[Command, ...]
+    lease: Lease | None = None
 
     @property
     def stopped(self) -> list[int]:
@@ -148,8 +165,22 @@ class Flow:
         tx.ledger.add([entry])
         return entry
 
-    def move(self, tx: Transaction, stored: StoredWorkflow, *, event: Event) -> Moved:
-        """Give an event to a workflow, and do in the state what follows from it."""
+    def move(
+        self,
+        tx: Transaction,
+        stored: StoredWorkflow,
+        *,
+        event: Event,
+        take: Take | None = None,
+    ) -> Moved:
+        """Give an event to a workflow, and do in the state what follows from it.
+
+        Args:
+            tx: The transaction.
+            stored: The workflow as it is.
+            event: What happened.
+            take: Leases the attempt that is next; None leaves it to whoever is free.
+        """
         protocol = self.plans.protocol(stored.protocol_digest)
         before = from_plain(
             stored.state, protocol, workflow_id=stored.id, pipeline_id=stored.pipeline_id
@@ -165,28 +196,42 @@ class Flow:
             state=to_plain(workflow),
         )
         tx.workflows.update(changed)
-        self._carry_out(tx, changed, commands)
+        lease = self._carry_out(tx, changed, commands, take=take)
         if isinstance(event, CancelRequested | WorkflowRefused):
             for task in tx.queue.of_workflow(stored.id):  # a retry that was to come
                 tx.queue.remove(stored.id, step=task.step, attempt=task.attempt)
-        return Moved(changed, workflow, commands)
+        return Moved(changed, workflow, commands, lease)
 
     def finish_attempt(
-        self, tx: Transaction, lease: Lease, *, record: AttemptRecord, changes: Changes
+        self,
+        tx: Transaction,
+        lease: Lease,
+        *,
+        stored: StoredWorkflow,
+        record: AttemptRecord,
+        changes: Changes,
+        take: Take,
     ) -> Moved:
         """Make an attempt's result and its files last, with all that follows from them.
+
+        Args:
+            tx: The transaction.
+            lease: The right to the attempt.
+            stored: The workflow as it was when it was leased. It is that still: whatever
+                changes a workflow whose attempt runs takes the attempt away.
+            record: What came of the attempt.
+            changes: What it wrote.
+            take: Leases the workflow's next attempt.
 
         Raises:
             LeaseLost: The attempt is no longer the caller's to finish; nothing was changed.
             FileConflict: A precondition does not hold; nothing was changed.
         """
         task = lease.task
-        stored = tx.workflows.get(task.workflow_id) if tx.queue.holds(lease) else None
-        if stored is None:
+        if not tx.queue.finish(lease):
             raise LeaseLost(f"the lease of {task.workflow_id}-{task.step} is over")
         if changes != Changes():
             tx.files.commit(changes)
-        tx.queue.remove(task.workflow_id, step=task.step, attempt=task.attempt)
         tx.workflows.add_attempt(
             StoredAttempt(
                 workflow_id=task.workflow_id,
@@ -198,7 +243,7 @@ class Flow:
             )
         )
         event = AttemptFinished(task.step, task.attempt, record.outcome, at=self._clock())
-        moved = self.move(tx, stored, event=event)
+        moved = self.move(tx, stored, event=event, take=take)
         self._announce(tx, changes, pipeline_id=stored.pipeline_id)
         return moved
 
@@ -218,6 +263,24 @@ class Flow:
                 return stored
         tx.queue.remove(task.workflow_id, step=task.step, attempt=task.attempt)
         return None
+
+    def abandon(self, tx: Transaction, stored: StoredWorkflow, why: str) -> StoredWorkflow:
+        """End a workflow as failed although its protocol cannot be read any more.
+
+        Once that is mended it can be retried, from the step that it was at.
+        """
+        ended = replace(
+            stored,
+            status=WorkflowStatus.FAILED,
+            waiting=False,
+            updated_at=self._now(),
+            state=abandoned(stored.state, why),
+        )
+        tx.workflows.update(ended)
+        for task in tx.queue.of_workflow(stored.id):
+            tx.queue.remove(task.workflow_id, step=task.step, attempt=task.attempt)
+        self._after_end(tx, ended)
+        return ended
 
     def start_waiting(self, tx: Transaction, pipeline: Pipeline) -> int:
         """Start waiting workflows as far as the pipeline lets them; return how many."""
@@ -252,15 +315,13 @@ class Flow:
         decision, reason = decided
         workflow_id = ""
         if decision in (Decision.FIRED, Decision.PAUSED):
-            earlier = tx.workflows.by_dedupe_key(key)
-            if earlier is not None:
+            try:
+                workflow_id = self._fire(tx, pipeline, key=key, record=record)
+            except UserError as error:
+                decision, reason = Decision.ERROR, str(error)
+            except _MadeBefore as made:
                 decision, reason = Decision.DUPLICATE, "this event made a workflow before"
-                workflow_id = earlier.id
-            else:
-                try:
-                    workflow_id = self._fire(tx, pipeline, key=key, record=record)
-                except UserError as error:
-                    decision, reason = Decision.ERROR, str(error)
+                workflow_id = made.workflow_id
         return LedgerEntry(
             at=self._now(),
             event=kind,
@@ -288,7 +349,9 @@ class Flow:
         if not waiting:
             workflow, commands = advance(workflow, WorkflowStarted())
         stored = self._stored(plan, workflow, key=key, record=record, waiting=waiting)
-        tx.workflows.add(stored)
+        if not tx.workflows.add(stored):
+            earlier = tx.workflows.by_dedupe_key(key)
+            raise _MadeBefore(earlier.id if earlier else "")
         self._carry_out(tx, stored, commands)
         return stored.id
 
@@ -332,11 +395,21 @@ class Flow:
         )
 
     def _carry_out(
-        self, tx: Transaction, stored: StoredWorkflow, commands: Sequence[Command]
-    ) -> None:
+        self,
+        tx: Transaction,
+        stored: StoredWorkflow,
+        commands: Sequence[Command],
+        *,
+        take: Take | None = None,
+    ) -> Lease | None:
+        lease = None
         for command in commands:
             if isinstance(command, StartTask):
-                tx.queue.put(queued(stored, step=command.step, attempt=command.attempt))
+                task = queued(stored, step=command.step, attempt=command.attempt)
+                if take is None:
+                    tx.queue.put(task)
+                else:
+                    lease = take(tx, task)
             elif isinstance(command, ScheduleRetry):
                 tx.queue.put(
                     queued(stored, step=command.step, attempt=command.attempt, due_at=command.at)
@@ -345,6 +418,7 @@ class Flow:
                 tx.queue.remove(stored.id, step=command.step, attempt=command.attempt)
             elif isinstance(command, FinishWorkflow):
                 self._after_end(tx, stored)
+        return lease
 
     def _after_end(self, tx: Transaction, stored: StoredWorkflow) -> None:
         pipeline = tx.pipelines.get(stored.pipeline_id)

@@ -122,7 +122,7 @@ class Intake:
             if not tx.intake.take(file.key, file_id=_id_of(newest) if same else new.file_id):
                 continue
             if not same:
-                self._files.take_in(tx, new, blob=blob)
+                self._files.take_in(tx, new, blob=blob, fresh=True)
 
     def _new(self, file: FoundFile, *, file_id: str = "") -> NewFile:
         watched = self._watched

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol as TypingProtocol
 
 from stepline.app.config_values import check_plain_values
-from stepline.errors import UserError
+from stepline.errors import PlatformError, UserError
 from stepline.frozen import frozen
 from stepline.model.artifact import Artifact, ArtifactKind, ArtifactName
 from stepline.model.pipeline import Pipeline
@@ -94,6 +94,11 @@ class Plans:
                 kept = self.make(pipeline)
             except UserError as error:
                 kept = error
+            except PlatformError as error:
+                if error.retryable:
+                    raise
+                # What this pipeline lacks must not hold up the events of the others.
+                kept = UserError(error.what, hint=error.hint)
             with self._lock:
                 self._kept[key] = kept
         if isinstance(kept, UserError):
