@@ -1,9 +1,11 @@
 """A service whose machine fails it: clear words, and nothing lost once that is mended."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
+import zipfile
 
 import pytest
 
@@ -24,6 +26,13 @@ def work(input, context):
         if gate.exists():
             return "done"
         time.sleep(0.05)
+"""
+FAIL = """
+import pathlib
+def work(input, context):
+    print("begun", flush=True)
+    if not pathlib.Path({gate!r}).exists():
+        raise ValueError("no good")
 """
 LARGE = """
 def work(input, context):
@@ -273,3 +282,55 @@ def test_task_that_fills_the_disk_fails_clearly_and_can_be_retried(on_small_disk
     served.run("workflow", "retry", failed["id"])
     wait_for(lambda: served.get(f"/workflow/{failed['id']}")["status"] == "completed")
     assert len(served.get(f"/workflow/{failed['id']}")["files"]) == 1
+
+
+# What was published.
+
+
+def damage_protocol(served):
+    """Overwrite the archive of the protocol ``work``, and remove what was unpacked of it."""
+    wanted = [path for path in (served.home / "files").rglob("*") if holds_protocol(path)]
+    assert wanted
+    for path in wanted:
+        path.chmod(0o600)
+        path.write_bytes(b"damaged")
+    code = served.project.cache
+    subprocess.run(["chmod", "-R", "u+w", str(code)], check=True, timeout=60)
+    shutil.rmtree(code)
+
+
+def holds_protocol(path):
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        return "protocol.yml" in names and b'"slug": "work"' in archive.read("protocol.yml")
+
+
+RETRIED = {"behavior": "constant", "base_delay_s": 4, "max_retries": 2}
+
+
+@pytest.mark.parametrize("main", [WAITING, FAIL], ids=["queued", "to be retried"])
+def test_damaged_archive_fails_its_workflows_alone_and_they_can_be_retried(
+    serve, project, tmp_path, main
+):
+    project.cache = tmp_path / "own-cache"
+    project.environ["STEPLINE_CACHE_DIR"] = str(project.cache)
+    served = serve("--workers", 1)
+    gate = project.folder / "gate"
+    served.simple("work", main.replace("{gate!r}", repr(str(gate))), retry=RETRIED)
+    served.simple("quick", "def work(i, c): return 1\n", trigger="sourceType is quick")
+    served.upload("a.txt", "x")
+    wait_for(lambda: served.log(served.workflows()[0]["id"])[:1] == ["begun"])
+    assert served.stop() == 0
+    damage_protocol(served)
+    again = serve("--workers", 1)
+    again.upload("b.txt", "x", sourceType="quick")
+    runs = {each["pipelineName"]: each for each in again.ended(2)}
+    assert runs["quick"]["status"] == "completed"
+    assert runs["work"]["status"] == "failed"
+    assert "is damaged" in runs["work"]["output"]["error"]
+    gate.touch()
+    again.run("put", "protocol", "private-demo", "work", "v1.0.0", "protocols/work", "-f")
+    again.run("workflow", "retry", runs["work"]["id"])
+    wait_for(lambda: again.get(f"/workflow/{runs['work']['id']}")["status"] == "completed")

@@ -9,7 +9,7 @@ from stepline.app.file_views import file_info, input_file_value
 from stepline.app.service.flow import is_finished
 from stepline.app.service.service import Service
 from stepline.app.service.workflows import WorkflowDetails
-from stepline.errors import ArtifactNotFound
+from stepline.errors import SteplineError
 from stepline.model.file import FileRecord
 from stepline.model.ledger import LedgerEntry
 from stepline.model.pipeline import Pipeline
@@ -149,10 +149,10 @@ def log_value(page: LogPage) -> dict[str, Any]:
 
 
 def protocol_of(service: Service, stored: StoredWorkflow) -> Protocol | None:
-    """Return a workflow's protocol; None if its content is gone."""
+    """Return a workflow's protocol; None if its content is gone or damaged."""
     try:
         return service.registry.protocol(stored.protocol_digest)
-    except ArtifactNotFound:
+    except SteplineError:
         return None
 
 
