@@ -39,7 +39,7 @@ def list_artifacts(
         (_kind(each), _name(each), _digest(each), shown(each["lastUpdatedAt"])) for each in items
     ]
     titles = ("TYPE", "NAME", "DIGEST", "PUBLISHED")
-    session.table(items, titles, rows, empty="nothing is published")
+    session.table(items, titles, rows=rows, empty="nothing is published")
 
 
 @command.command("show")

@@ -93,7 +93,7 @@ def _print_pipeline(session: Session, pipeline: Plain, answer: Plain) -> None:
     session.table(
         {"pipeline": pipeline["name"], "status": status or "enabled", **answer},
         ("WHEN", "EVENT", "DECISION", "FILE", "REASON"),
-        rows,
+        rows=rows,
         empty=f"nothing was decided for {printable(pipeline['name'])} yet{said}",
     )
     if rows and said and not session.json_output:
@@ -112,7 +112,7 @@ def _print_file(session: Session, info: Plain, answer: Plain) -> None:
     session.table(
         {"file": info, **answer},
         ("WHEN", "EVENT", "DECISION", "PIPELINE", "REASON"),
-        rows,
+        rows=rows,
         empty=f"no pipeline was asked: {why}",
     )
 

@@ -54,7 +54,7 @@ def list_files(session: Session, *, prefix: str, limit: int) -> None:
         if not after:
             break
     answer = {"items": items, "total": total}
-    session.table(answer, _TITLES, map(_row, items), empty="no files")
+    session.table(answer, _TITLES, rows=map(_row, items), empty="no files")
     if total > len(items):
         click.echo(f"… and {total - len(items)} more; see --limit", err=True)
 
@@ -93,13 +93,13 @@ def download(session: Session, *, file_id: str, out: Path | None, tries: int) ->
     """Fetch the bytes of the file version ID; they are verified by their SHA-256."""
     info = session.client.get(path_of("fileinfo", file_id))
     if out is not None and str(out) == "-":
-        stream_file(session.client, info, sys.stdout.buffer, tries=tries)
+        stream_file(session.client, info, output=sys.stdout.buffer, tries=tries)
         sys.stdout.buffer.flush()
         return
     target = _target(info, out)
     with _bar(info, session) as bar:
         advance = (lambda count: None) if bar is None else bar.update
-        download_file(session.client, info, target, tries=tries, advance=advance)
+        download_file(session.client, info, target=target, tries=tries, advance=advance)
     session.show({"fileId": file_id, "path": str(target)}, printable(str(target)))
 
 
@@ -119,7 +119,7 @@ def search(session: Session, *, query: str | None) -> None:
     answer = session.client.send("POST", "files/searchEql", body=body)
     hits = answer["hits"]["hits"]
     rows = [_row({"fileId": hit["_id"], **hit.get("_source", {})}) for hit in hits]
-    session.table(answer, _TITLES, rows, empty="nothing was found")
+    session.table(answer, _TITLES, rows=rows, empty="nothing was found")
 
 
 @command.command("label")
@@ -145,7 +145,7 @@ def label(
         params = {"id": ids, "noPropagate": quiet}
         answer = session.client.send("DELETE", path, params=params)
     rows = [(each["name"], each["value"]) for each in answer]
-    session.table(answer, ("LABEL", "VALUE"), rows, empty="the file has no labels")
+    session.table(answer, ("LABEL", "VALUE"), rows=rows, empty="the file has no labels")
 
 
 @command.command("delete")

@@ -54,7 +54,7 @@ def list_pipelines(session: Session) -> None:
         for each in answer["items"]
     ]
     titles = ("NAME", "STATUS", "REVISION", "PROTOCOL")
-    session.table(answer, titles, rows, empty="no pipelines")
+    session.table(answer, titles, rows=rows, empty="no pipelines")
 
 
 @command.command("show")
@@ -123,7 +123,7 @@ def _show_plan(session: Session, answer: Plain) -> None:
         (each["decision"], path_shown(each["file"]), each["reason"]) for each in answer["wouldFire"]
     ]
     titles = ("DECISION", "FILE", "REASON")
-    session.table(answer, titles, rows, empty="no stored file would fire it")
+    session.table(answer, titles, rows=rows, empty="no stored file would fire it")
     more = answer["total"] - len(rows)
     if more > 0:
         click.echo(f"… and {more} files more", err=True)

@@ -146,4 +146,4 @@ class RemoteService:
 
     def content(self, info: Mapping[str, Any], target: Path) -> None:
         """Write the bytes of a file version, verified."""
-        download_file(self._client, info, target, tries=_TRIES, advance=lambda count: None)
+        download_file(self._client, info, target=target, tries=_TRIES, advance=lambda count: None)

@@ -43,7 +43,7 @@ def list_secrets(session: Session) -> None:
         (each["name"], f"version {each['version']}", shown(each["updatedAt"]))
         for each in answer["items"]
     ]
-    session.table(answer, ("NAME", "VERSION", "CHANGED"), rows, empty="no secrets")
+    session.table(answer, ("NAME", "VERSION", "CHANGED"), rows=rows, empty="no secrets")
 
 
 @command.command("delete")

@@ -58,7 +58,7 @@ class Session:
             click.echo(line)
 
     def table(
-        self, value: Any, titles: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str
+        self, value: Any, titles: Sequence[str], *, rows: Iterable[Sequence[object]], empty: str
     ) -> None:
         """Print JSON, or a table for people; `show_table` says how."""
         if self.json_output:

@@ -34,7 +34,7 @@ def list_settings(session: Session) -> None:
     """List the shared settings with their values."""
     answer = session.client.get("settings")
     rows = [(each["name"], each["value"]) for each in answer["items"]]
-    session.table(answer, ("NAME", "VALUE"), rows, empty="no shared settings")
+    session.table(answer, ("NAME", "VALUE"), rows=rows, empty="no shared settings")
 
 
 @command.command("delete")

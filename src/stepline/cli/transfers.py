@@ -27,7 +27,7 @@ Advance = Callable[[int], None]
 
 
 def upload_file(
-    client: Client, path: Path, about: Mapping[str, Any], *, tries: int, advance: Advance
+    client: Client, path: Path, *, about: Mapping[str, Any], tries: int, advance: Advance
 ) -> dict[str, Any]:
     """Send a file and return what the service knows about it.
 
@@ -161,8 +161,8 @@ def _may_go_on(error: Exception) -> bool:
 def download_file(
     client: Client,
     info: Mapping[str, Any],
-    target: Path,
     *,
+    target: Path,
     tries: int,
     advance: Advance,
 ) -> None:
@@ -194,7 +194,7 @@ def download_file(
         ) from error
 
 
-def stream_file(client: Client, info: Mapping[str, Any], output: BinaryIO, *, tries: int) -> None:
+def stream_file(client: Client, info: Mapping[str, Any], *, output: BinaryIO, tries: int) -> None:
     """Write a file's bytes to a stream, verified at the end.
 
     Raises:

@@ -71,7 +71,7 @@ def command(
     for path, target in zip(files, _targets(files, to), strict=True):
         with _progress(path, session) as advance:
             info = upload_file(
-                session.client, path, {**given, "path": target}, tries=tries, advance=advance
+                session.client, path, about={**given, "path": target}, tries=tries, advance=advance
             )
         sent.append({**info, "decisions": _decisions(session, info)})
         if not session.json_output:

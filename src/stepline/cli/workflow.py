@@ -70,7 +70,7 @@ def list_workflows(
         for each in items
     ]
     titles = ("ID", "STATUS", "PIPELINE", "CREATED")
-    session.table(answer, titles, rows, empty="no workflows")
+    session.table(answer, titles, rows=rows, empty="no workflows")
     if answer["total"] > len(items):
         click.echo(f"… and {answer['total'] - len(items)} more; see --limit", err=True)
 

@@ -178,7 +178,7 @@ class Dispatcher:
             if stored is None:
                 raise
             self._ports.report(f"workflow {stored.id} cannot go on: {error}")
-            self._ports.flow.abandon(tx, stored, str(error))
+            self._ports.flow.abandon(tx, stored, why=str(error))
             return None
 
     def _lease(self, tx: Transaction, task: QueuedTask) -> Lease:
@@ -293,7 +293,7 @@ class Dispatcher:
             except SteplineError as error:
                 if _may_pass(error):
                     raise
-                self._ports.flow.abandon(tx, newest, why)
+                self._ports.flow.abandon(tx, newest, why=why)
                 return None
 
         try:

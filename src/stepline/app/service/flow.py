@@ -264,7 +264,7 @@ class Flow:
         tx.queue.remove(task.workflow_id, step=task.step, attempt=task.attempt)
         return None
 
-    def abandon(self, tx: Transaction, stored: StoredWorkflow, why: str) -> StoredWorkflow:
+    def abandon(self, tx: Transaction, stored: StoredWorkflow, *, why: str) -> StoredWorkflow:
         """End a workflow as failed although its protocol cannot be read any more.
 
         Once that is mended it can be retried, from the step that it was at.

@@ -70,7 +70,7 @@ class FileIndex:
         self._connection.execute(_HIDE, {"a_file": number})
         self._count(entry, -1)
 
-    def relabel(self, number: int, before: FileRecord, after: FileRecord) -> None:
+    def relabel(self, number: int, before: FileRecord, *, after: FileRecord) -> None:
         """Note the new labels of a version that can be found."""
         old, new = entry_of(before), entry_of(after)
         if old.terms != new.terms:

@@ -169,7 +169,7 @@ class SqlFiles:
         given = {"a_number": row.number, "a_labels": labels_text(record.labels)}
         self._connection.execute(_SET_LABELS, given)
         if self._is_found(row.number):
-            self._index.relabel(row.number, before, record)
+            self._index.relabel(row.number, before, after=record)
         self._note_labels(record)
 
     def _note_labels(self, record: FileRecord) -> None:
