@@ -42,6 +42,12 @@ def test_state_artifact_that_is_moved_keeps_its_old_digest_known(state):
         assert archives == ["blob-a", "blob-b", None]
 
 
+def test_state_artifact_published_again_is_had_from_its_newest_archive(state):
+    publish(state, artifact(name()), artifact(name(), archive="blob-new", forced=1))
+    with state.read() as view:
+        assert view.artifacts.archive_of("sha256:aa") == "blob-new"
+
+
 def test_state_artifacts_are_sorted_by_name_and_version(state):
     versions = ["v1.10.0", "v1.2.0", "v1.2.0-rc.1", "v1.2.0-beta"]
     named = [name(version) for version in versions]

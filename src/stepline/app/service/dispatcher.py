@@ -339,7 +339,7 @@ class Dispatcher:
         while not self._stopping.wait(BEAT_S):
             try:
                 freed = self._ports.state.write(self._beat)
-            except PlatformError as error:
+            except Exception as error:  # noqa: BLE001  (leases must be extended for ever)
                 self._ports.report(f"leases cannot be extended: {error}")
                 continue
             if freed:

@@ -6,11 +6,22 @@ import builtins
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 
 from stepline.model.artifact import Artifact, ArtifactKind, ArtifactName, Build, BuildStatus
 from stepline.parsing.versions import Version
 from stepline.plugins.state_sql.plain import printable
+from stepline.plugins.state_sql.statements import Statement
 from stepline.plugins.state_sql.tables import artifacts, build_log, builds, digests
 
 _this = tuple(
@@ -21,7 +32,13 @@ _CHANGE = update(artifacts).where(*_this)
 _ADD = insert(artifacts)
 _REMOVE = delete(artifacts).where(*_this)
 _ARCHIVE = select(digests.c.archive).where(digests.c.digest == bindparam("a_digest"))
-_ADD_DIGEST = insert(digests)
+# The newest archive counts: an earlier one of the same content may be damaged by now.
+_PUT_DIGEST = Statement(
+    text(
+        "INSERT INTO digests (digest, archive) VALUES (:digest, :archive) "
+        "ON CONFLICT (digest) DO UPDATE SET archive = excluded.archive"
+    )
+)
 
 _BUILD = select(builds).where(builds.c.id == bindparam("a_build"))
 _CHANGE_BUILD = update(builds).where(builds.c.id == bindparam("a_build"))
@@ -92,9 +109,8 @@ class SqlArtifacts:
         given = _name_given(artifact.name)
         if not self._connection.execute(_CHANGE.values(rest), given).rowcount:
             self._connection.execute(_ADD, {**_name_columns(artifact.name), **rest})
-        if self.archive_of(artifact.digest) is None:
-            digest = {"digest": artifact.digest, "archive": artifact.archive}
-            self._connection.execute(_ADD_DIGEST, digest)
+        digest = {"digest": artifact.digest, "archive": artifact.archive}
+        _PUT_DIGEST.run(self._connection, digest)
 
     def delete(self, name: ArtifactName) -> None:
         """Remove a version; its digest stays known."""
