@@ -150,12 +150,13 @@ def served(folder: Path, *words: str) -> Iterator[Served]:
     """
     (folder / "inbox").mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "stepline", "serve", "--port", "0", "--home", "home"]
-    cache = folder.parent / "cache"
+    variables = {**os.environ, "STEPLINE_CACHE_DIR": str(folder.parent / "cache")}
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed Stepline has its bytecode
     begin = time.perf_counter()
     process = subprocess.Popen(
         [*argv, "--watch", "inbox", *words],
         cwd=folder,
-        env={**os.environ, "STEPLINE_CACHE_DIR": str(cache)},
+        env=variables,
         stdout=subprocess.PIPE,
         text=True,
     )
