@@ -95,7 +95,7 @@ class Served:
         while (found := self.completed()) < count:
             if time.monotonic() > end:
                 raise RuntimeError(f"{found} of {count} workflows are completed")
-            time.sleep(0.05)
+            time.sleep(0.1)
         if found > count:
             raise RuntimeError(f"{found} workflows are completed, not {count}")
 

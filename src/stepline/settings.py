@@ -32,7 +32,7 @@ class Settings:
         task_env: Environment variables that tasks get; recorded, so never secrets.
         plugins: Names of further entry points to load, such as ``observer.slack``.
         allow_before_install: Let ``init/before_install`` run on this machine.
-        workers: Tasks that the service runs at a time; 0 means as many as there are processors.
+        workers: Tasks that the service runs at a time; 0 means two more than there are processors.
     """
 
     executor: str = "process"

@@ -24,6 +24,8 @@ from stepline.settings import Settings
 _SPACE = "service"
 _ORG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _DEFAULT_ORG = "demo"
+# While one result is synced to the disk, or a task waits for others, a processor has work.
+_MORE_THAN_PROCESSORS = 2
 
 
 @frozen(kw_only=True)
@@ -111,7 +113,7 @@ def make_service(
     service_options = ServiceOptions(
         org=_settled_org(state, options.org),
         url=options.url,
-        slots=settings.workers or len(os.sched_getaffinity(0)),
+        slots=settings.workers or len(os.sched_getaffinity(0)) + _MORE_THAN_PROCESSORS,
         scratch=home / "scratch",
         cache_dir=cache_dir,
         default_runtime=settings.default_runtime.removeprefix("python") or own,
