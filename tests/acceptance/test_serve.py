@@ -61,3 +61,35 @@ def test_file_with_a_name_that_breaks_a_rule_shows_in_the_health(project, serve)
     assert "cannot be taken in" in fault
     wrong.unlink()
     assert service.health["faults"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--watch", ".stepline"], "cannot be watched"),
+        (["--watch", ".stepline/files"], "cannot be watched"),
+        (["--watch", "a/inbox", "--watch", "b/inbox"], "two watched folders would be the source"),
+        (["--watch", "a/inbox", "--watch", "x=a/inbox"], "is watched twice"),
+    ],
+    ids=["own", "within its own", "same name", "twice"],
+)
+def test_folders_that_cannot_be_watched_are_refused(project, words, what):
+    done = project.stepline("serve", "--port", 0, *words)
+    assert done.returncode == 2
+    assert what in done.stderr
+
+
+def test_watched_folders_of_one_name_get_sources_of_their_own(project, serve):
+    for name in ("a", "b"):
+        (project.folder / name / "inbox").mkdir(parents=True)
+        (project.folder / name / "inbox" / "f.txt").write_text(name)
+    service = serve("--watch", "a/inbox", "--watch", "reader=b/inbox")
+    wait_for(lambda: service.get("/files")["total"] == 2, within_s=10)
+    keys = [each["file"]["path"] for each in service.get("/files")["items"]]
+    assert sorted(keys) == ["demo/inbox/RAW/f.txt", "demo/reader/RAW/f.txt"]
+
+
+def test_watched_folder_that_is_not_there_is_told_at_the_start(project, serve):
+    service = serve("--watch", "inbx")
+    wait_for(lambda: "inbx cannot be watched" in service.said, within_s=10)
+    assert "warning: " in service.said

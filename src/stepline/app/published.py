@@ -42,8 +42,10 @@ def not_found(artifacts: ArtifactsView, name: ArtifactName) -> ArtifactNotFound:
     known = artifacts.list(name.kind, namespace=name.namespace)
     same = [each.name.version for each in known if each.name.slug == name.slug]
     others = sorted({each.name.slug for each in known})
-    hint = _versions_hint(same) if same else nearest_hint(name.slug, others)
     word = "task script" if name.kind is ArtifactKind.TASK_SCRIPT else "protocol"
+    hint = (
+        _versions_hint(same) if same else _publish_hint(word, name, nearest_hint(name.slug, others))
+    )
     return ArtifactNotFound(f"the {word} {name} is not published", hint=hint)
 
 
@@ -126,7 +128,15 @@ def _what_exists(artifacts: ArtifactsView, task: TaskReference) -> str:
     elsewhere = [other for other in others if other.endswith(f"/{task.slug}")]
     if elsewhere:
         return f"did you mean {', '.join(elsewhere)}?"
-    return nearest_hint(wanted, others, none="no task script is published yet; publish it first")
+    name = ArtifactName(ArtifactKind.TASK_SCRIPT, task.namespace, task.slug, task.version)
+    return _publish_hint("task script", name, nearest_hint(wanted, others))
+
+
+def _publish_hint(word: str, name: ArtifactName, near: str) -> str:
+    put = (
+        f"stepline put {word.replace(' ', '-')} {name.namespace} {name.slug} {name.version} FOLDER"
+    )
+    return f"publish it: {put}; or {near}" if near else f"publish it: {put}"
 
 
 def _versions_hint(versions: list[str]) -> str:

@@ -106,10 +106,12 @@ def log(session: Session, *, build_id: str) -> int:
 @command.command("delete")
 @click.argument("kind", type=click.Choice(list(KINDS)))
 @click.argument("name")
+@click.option("-f", "--force", is_flag=True, help="Also one that a pipeline or protocol uses.")
 @service_command
-def delete_artifact(session: Session, *, kind: str, name: str) -> None:
+def delete_artifact(session: Session, *, kind: str, name: str, force: bool) -> None:
     """Delete one version; workflows that were made with it go on."""
-    session.client.send("DELETE", path_of("artifact", *_path(kind, name)))
+    path = path_of("artifact", *_path(kind, name))
+    session.client.send("DELETE", path, params={"force": "true"} if force else None)
     session.show({"deleted": name}, f"{printable(name)} is deleted")
 
 

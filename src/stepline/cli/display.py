@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+_LAST_COLUMN = 40
+
 
 def show_json(value: Any) -> None:
     """Print a value as JSON."""
@@ -74,7 +76,13 @@ def _draw(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*titles, box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for number, title in enumerate(titles, 1):
+        table.add_column(title, no_wrap=number < len(titles))
     for row in rows:
         table.add_row(*(Text(cell, overflow="fold") for cell in row))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    # Ids and names must be whole to be copied, so only the last column is broken into lines.
+    before_last = [max(map(len, column)) + 2 for column in zip(titles, *rows, strict=True)][:-1]
+    console.width = max(console.width, sum(before_last) + _LAST_COLUMN)
+    console.print(table, crop=False, soft_wrap=False)

@@ -46,7 +46,7 @@ _DEFAULT_PORT = 8765
 @click.option(
     "--watch",
     "watched",
-    type=click.Path(path_type=Path, file_okay=False),
+    metavar="[SOURCE=]DIR",
     multiple=True,
     help="Folder whose files are taken in; may be given several times.",
 )
@@ -65,7 +65,7 @@ def command(
     port: int,
     public_url: str | None,
     org: str | None,
-    watched: tuple[Path, ...],
+    watched: tuple[str, ...],
     executor: str | None,
     isolation: str | None,
     workers: int | None,
@@ -115,6 +115,8 @@ def _serve(service: Any, access: Access, socket: Any, *, url: str) -> None:
     from stepline.server.listening import serve
 
     service.start()
+    for fault in service.faults:
+        click.echo(f"warning: {fault}", err=True)
     try:
         serve(
             make_app(service, access=access),

@@ -108,6 +108,9 @@ def logs(session: Session, *, workflow_id: str, follow: bool, step: str | None) 
     from stepline.cli.workflow_log import WorkflowLog
 
     status = WorkflowLog(session, workflow_id, step=step).show(follow=follow)
+    if follow and status in _UNSUCCESSFUL:
+        hint = f"see stepline workflow show {printable(workflow_id)}"
+        click.echo(f"the workflow is {status}: {hint}", err=True)
     return 1 if follow and status in _UNSUCCESSFUL else 0
 
 

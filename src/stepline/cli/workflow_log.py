@@ -40,6 +40,7 @@ class WorkflowLog:
         self._marks: dict[Place, int] = {}
         self._complete: set[Place] = set()
         self._unended: Place | None = None
+        self._said = False
 
     def show(self, *, follow: bool) -> str:
         """Print all that is there, and what comes until the workflow has ended.
@@ -61,7 +62,14 @@ class WorkflowLog:
                 self._print_rest(place, tasks)
             if not follow or found["status"] in _ENDED:
                 return str(found["status"])
+            self._say_why_it_waits(found)
             self._wait(places, tasks)
+
+    def _say_why_it_waits(self, found: Plain) -> None:
+        if found.get("waiting") and not self._said:
+            self._said = True
+            why = "its pipeline is paused, or runs as many workflows as it may"
+            click.echo(f"the workflow waits: {why}", err=True)
 
     def _chosen(self, tasks: list[Plain]) -> list[Plain]:
         if self._step is None:

@@ -66,9 +66,9 @@ async def deploy(
 
 
 @router.delete(_DEPLOY)
-def remove(service: TheService, name: Deployed) -> dict[str, Any]:
-    """Remove a published version."""
-    return _record(service.registry.delete(name), ())
+def remove(service: TheService, name: Deployed, force: bool = False) -> dict[str, Any]:
+    """Remove a published version that nothing uses, or any one."""
+    return _record(service.delete_artifact(name, force=force), ())
 
 
 @router.get("/v1/artifact/builds/{build_id}")

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stepline.app.service.intake import WatchedFolder
 from stepline.app.service.service import Service, ServiceOptions, ServicePorts
 from stepline.bootstrap import Plugins
 from stepline.errors import SettingsError
@@ -19,6 +18,7 @@ from stepline.frozen import frozen
 from stepline.model.task import Isolation
 from stepline.ports.executor import ExecutorOptions
 from stepline.ports.state import State
+from stepline.server.watching import watched_folders
 from stepline.settings import Settings
 
 _SPACE = "service"
@@ -36,13 +36,13 @@ class HomeOptions:
         home: Folder of all its state.
         org: Slug of the organisation; None for the one of before, or the default.
         url: Address under which people reach it.
-        watched: Folders whose files are taken in.
+        watched: Folders whose files are taken in, as `watched_folders` reads them.
     """
 
     home: Path
     org: str | None
     url: str
-    watched: Sequence[Path] = ()
+    watched: Sequence[str | Path] = ()
 
 
 def open_state(plugins: Plugins, home: Path) -> State:
@@ -86,7 +86,8 @@ def make_service(
         clock: Returns seconds since the epoch.
 
     Raises:
-        SettingsError: The organisation is another one than before, or cannot be one.
+        SettingsError: The organisation is another one than before, or cannot be one; or a
+            folder cannot be watched.
     """
     home = options.home.absolute()
     executor_options = ExecutorOptions(
@@ -117,15 +118,9 @@ def make_service(
         scratch=home / "scratch",
         cache_dir=cache_dir,
         default_runtime=settings.default_runtime.removeprefix("python") or own,
-        watched=[_watched(folder) for folder in options.watched],
+        watched=watched_folders(options.watched, home=home),
     )
     return Service(ports, service_options)
-
-
-def _watched(folder: Path) -> WatchedFolder:
-    """Name the source of a folder's files after the folder."""
-    name = re.sub("[^0-9A-Za-z._-]+", "-", folder.absolute().name).strip("-._") or "watched"
-    return WatchedFolder(folder=str(folder.absolute()), source_id=name)
 
 
 def _settled_org(state: State, wanted: str | None) -> str:

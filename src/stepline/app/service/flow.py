@@ -35,6 +35,7 @@ from stepline.ports.files import Changes
 from stepline.ports.state import Lease, QueuedTask, StoredAttempt, StoredWorkflow, Transaction
 
 _BATCH = 100
+_RAN_BEFORE = "the pipeline ran on this file version before; stepline reprocess runs it again"
 
 
 class LeaseLost(PlatformError):
@@ -320,7 +321,7 @@ class Flow:
             except UserError as error:
                 decision, reason = Decision.ERROR, str(error)
             except _MadeBefore as made:
-                decision, reason = Decision.DUPLICATE, "this event made a workflow before"
+                decision, reason = Decision.DUPLICATE, _RAN_BEFORE
                 workflow_id = made.workflow_id
         return LedgerEntry(
             at=self._now(),

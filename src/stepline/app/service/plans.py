@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol as TypingProtocol
 
 from stepline.app.config_values import check_plain_values
-from stepline.errors import PlatformError, UserError
+from stepline.errors import ConfigError, PlatformError, UserError
+from stepline.expressions.suggest import nearest_hint
 from stepline.frozen import frozen
 from stepline.model.artifact import Artifact, ArtifactKind, ArtifactName
 from stepline.model.pipeline import Pipeline
@@ -119,6 +120,7 @@ class Plans:
         spec = pipeline.spec
         digest = self._artifacts.get(artifact_name(ArtifactKind.PROTOCOL, spec.protocol)).digest
         protocol = self._artifacts.protocol(digest)
+        _check_steps(spec.steps_memory_mb, protocol)
         pins = [self._artifacts.resolve(step.task) for step in protocol.steps]
         scripts = [f"{name}@{pin}" for name, pin in pins]
         config = self._resolve_config(spec.config)
@@ -149,6 +151,14 @@ class Plans:
     def protocol(self, digest: str) -> Protocol:
         """Return the protocol of a digest."""
         return self._artifacts.protocol(digest)
+
+
+def _check_steps(names: Iterable[str], protocol: Protocol) -> None:
+    """Refuse settings for steps that the protocol does not have."""
+    known = [step.id or str(step.index) for step in protocol.steps]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"the protocol has no step '{name}'", hint=nearest_hint(name, known))
 
 
 def artifact_name(kind: ArtifactKind, text: str) -> ArtifactName:

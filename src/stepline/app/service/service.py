@@ -24,8 +24,9 @@ from stepline.app.service.space import space_problem
 from stepline.app.service.steady_clock import SteadyClock
 from stepline.app.service.workflows import WorkflowService
 from stepline.app.service_secrets import ServiceSecrets, resolve_config
-from stepline.errors import PlatformError, SteplineError
+from stepline.errors import PlatformError, SettingsError, SteplineError
 from stepline.frozen import frozen
+from stepline.model.artifact import Artifact, ArtifactKind, ArtifactName
 from stepline.model.pipeline import PipelineSpec
 from stepline.model.values import Json
 from stepline.ports.durable_files import DurableFileStore
@@ -139,6 +140,31 @@ class Service:
         self._builder = threading.Thread(
             target=self.registry.run_builds, args=(self._stop,), name="builds"
         )
+
+    def delete_artifact(self, name: ArtifactName, *, force: bool = False) -> Artifact:
+        """Remove a published version; workflows that were made with it go on.
+
+        Args:
+            name: The version.
+            force: Whether also one that others need.
+
+        Raises:
+            SettingsError: A pipeline or a published protocol uses it.
+            SteplineError: As `Registry.delete`.
+        """
+        users = [] if force else self._users(name)
+        if users:
+            raise SettingsError(
+                f"{name} is used by {', '.join(users)}",
+                hint="change or delete these first; with -f it is deleted all the same",
+            )
+        return self.registry.delete(name)
+
+    def _users(self, name: ArtifactName) -> list[str]:
+        if name.kind is ArtifactKind.TASK_SCRIPT:
+            return [f"the protocol {each}" for each in self.registry.relationships(name)]
+        pipelines = [each.spec for each in self.pipelines.all()]
+        return [f"the pipeline '{each.name}'" for each in pipelines if each.protocol == str(name)]
 
     def start(self) -> None:
         """Begin to work."""

@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import shutil
+from contextlib import contextmanager
 
 import pytest
 
@@ -195,17 +196,20 @@ def test_file_of_a_later_format_says_to_update(folder, act, monkeypatch):
     assert error.hint == "update Stepline"
 
 
-@pytest.fixture
+@contextmanager
 def full_disk():
-    """No file can grow beyond 100 bytes, as on a disk that is full."""
+    """No file can grow beyond 100 bytes, as on a disk that is full; the tests' output neither."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_put_on_a_full_disk_keeps_what_was_there(filled, full_disk):
-    error = refused(ACTS["put"], filled, PlatformError)
+def test_put_on_a_full_disk_keeps_what_was_there(filled):
+    with full_disk():
+        error = refused(ACTS["put"], filled, PlatformError)
     assert error.what == "the secrets cannot be read or stored: File too large"
     assert error.where.path == str(filled.path / "secrets.json")
     assert error.retryable
