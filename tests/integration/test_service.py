@@ -1,10 +1,13 @@
 """The service on its real adapters: from a file to a finished workflow, and all that may come."""
 
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from stepline.bootstrap import Plugins
 from stepline.errors import SteplineError
 from stepline.model.ledger import Decision
 from stepline.model.pipeline import Clause, Condition, Group, Operator, PipelineStatus, Schedule
@@ -191,6 +194,79 @@ def test_paused_pipeline_keeps_what_fires_until_it_is_resumed(running):
     assert [each.waiting for each in running.workflows()] == [True] * 3
     running.service.pipelines.set_status(pipeline.id, PipelineStatus.ENABLED)
     assert len(running.ended(3)) == 3
+
+
+def test_waiting_workflows_all_start_when_a_limit_goes(running):
+    running.simple("slow", SLOW, max_parallel=1, priority=1)
+    pipeline = running.service.pipelines.get("slow")
+    for number in range(130):
+        running.upload(f"{number}.txt")
+    assert sum(each.waiting for each in running.workflows()) == 129
+    running.service.pipelines.apply(replace(pipeline.spec, max_parallel=0))
+    assert not any(each.waiting for each in running.workflows())
+
+
+def test_workflows_that_a_resume_left_waiting_start_with_the_service(tmp_path, cache):
+    first = RunningService(tmp_path / "home", cache=cache)
+    pipeline = first.simple("upper", WRITE)
+    first.service.pipelines.set_status(pipeline.id, PipelineStatus.PAUSED)
+    first.upload()
+    enabled = replace(first.service.pipelines.get("upper"), status=PipelineStatus.ENABLED)
+    first.service.state.write(lambda tx: tx.pipelines.put(enabled))  # and then it was killed
+    first.stop()
+    second = RunningService(tmp_path / "home", cache=cache)
+    try:
+        assert [each.status for each in second.ended(1)] == [WorkflowStatus.COMPLETED]
+    finally:
+        second.stop()
+
+
+def test_cancel_of_one_attempt_does_not_reach_the_next(running):
+    running.simple("slow", SLOW.replace("60", "0.3"))
+    running.upload()
+    for _ in range(3):
+        wait_for(lambda: bool(begun(running)))
+        workflow_id = running.workflows()[0].id
+        running.service.workflows.cancel(workflow_id)
+        running.service.workflows.retry(workflow_id)
+    wait_for(lambda: running.workflows()[0].status is WorkflowStatus.COMPLETED)
+    kinds = [each.kind for each in running.service.workflows.details(workflow_id).attempts]
+    assert kinds == ["returned"]
+
+
+def test_cancelled_workflow_is_told_to_observers(tmp_path, cache, monkeypatch):
+    told: list[str] = []
+    monkeypatch.setattr(
+        Plugins, "workflow_finished", lambda _, record: told.append(record["status"]) or []
+    )
+    service = RunningService(tmp_path / "home", cache=cache)
+    try:
+        service.simple("slow", SLOW)
+        service.upload()
+        wait_for(lambda: begun(service))
+        service.service.workflows.cancel(service.workflows()[0].id)
+        assert told == ["cancelled"]
+    finally:
+        service.stop()
+
+
+def test_reprocess_asked_for_twice_at_once_makes_each_workflow_once(running):
+    running.simple("fail", FAIL, retry=RetryPolicy())
+    pipeline = running.service.pipelines.get("fail")
+    files = [running.upload(f"{n}.txt").pointer.file_id for n in range(10)]
+    running.ended(10)
+    service, failed = running.service.workflows, frozenset({"failed"})
+    running.service.pipelines.set_status(pipeline.id, PipelineStatus.PAUSED)
+    pipeline = running.service.pipelines.get("fail")
+    threads = [
+        threading.Thread(target=service.reprocess, args=(pipeline,), kwargs={"kinds": failed})
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(running.workflows()) == 2 * len(files)
 
 
 def test_limited_pipeline_runs_so_many_at_a_time(running):

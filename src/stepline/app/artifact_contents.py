@@ -78,7 +78,13 @@ class ArtifactContents:
         folder = stored_code(digest, self._cache_dir) if digest else None
         if digest is None or folder is None:
             path = self._store.local_path(blob)
-            digest, folder = self.take_in(Path(path)) if path else self._fetch(blob)
+            try:
+                digest, folder = self.take_in(Path(path)) if path else self._fetch(blob)
+            except FileNotFoundError as error:
+                raise PlatformError(
+                    "the bytes of a published archive are gone from the file store",
+                    hint="put back a copy of the files, or publish the version again with -f",
+                ) from error
             self._digests[blob] = digest
         return digest, folder
 

@@ -212,9 +212,17 @@ def _scope(
     )
 
 
+def attempt_id(task_id: str, attempt: int) -> str:
+    """Return what an executor knows an attempt by: another one for each attempt at a task.
+
+    So what is asked of one, such as its end, never reaches the next.
+    """
+    return f"{task_id}-{attempt}"
+
+
 def _request(plan: AttemptPlan) -> TaskRequest:
     return TaskRequest(
-        task_id=plan.task_id,
+        task_id=attempt_id(plan.task_id, plan.attempt),
         attempt=plan.attempt,
         function=plan.function,
         input=plan.input,

@@ -355,7 +355,13 @@ class Registry:
                 return None
             with self._state.read() as view:
                 unfinished = view.artifacts.unfinished_builds()
-            free = [build for build in unfinished if build.id not in self._taken]
+            # Of one version, the last upload is the last to be published.
+            busy = {build.name for build in unfinished if build.id in self._taken}
+            free = [
+                build
+                for build in unfinished
+                if build.id not in self._taken and build.name not in busy
+            ]
             if not free:
                 self._may_have_builds = False
                 return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import replace
@@ -168,4 +169,5 @@ def _content(path: Path) -> dict[str, Any]:
 
 
 def _report(line: str) -> None:
-    click.echo(line, err=True)
+    with contextlib.suppress(OSError, ValueError):  # nobody reads it; the service goes on
+        click.echo(line, err=True)

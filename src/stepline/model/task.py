@@ -73,8 +73,8 @@ class TaskRequest:
     """One attempt at one step.
 
     Attributes:
-        task_id: Identifies the task over all its attempts.
-        attempt: From 1; also the fencing number of the attempt.
+        task_id: What the executor knows the attempt by, to end it; no other attempt has it.
+        attempt: From 1.
         function: Slug of the function.
         input: JSON for the function's first argument.
         context: The task's context values, keys as task scripts' context has them.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from stepline import __version__
 from stepline.app.service.service import Service
@@ -44,6 +46,14 @@ ROUTERS = (
 )
 
 
+class _Escaped(JSONResponse):
+    """JSON in ASCII: a task may return, or fail with, what has no form in UTF-8."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
 def make_app(
     service: Service, *, access: Access, report: Callable[[str], None] | None = None
 ) -> FastAPI:
@@ -62,6 +72,7 @@ def make_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        default_response_class=_Escaped,
         strict_content_type=False,
         dependencies=[Depends(refuse_unknown_parameters)],
         exception_handlers={

@@ -203,11 +203,8 @@ def _spec(given: dict[str, Any]) -> PipelineSpec:
 
 
 def _store(service: Service, spec: PipelineSpec, given: dict[str, Any]) -> dict[str, Any]:
-    stored = service.pipelines.apply(spec)
-    if "status" in given:
-        status = status_from_api(given["status"])
-        if status is not stored.status:
-            stored = service.pipelines.set_status(stored.id, status)
+    status = status_from_api(given["status"]) if "status" in given else None
+    stored = service.pipelines.apply(spec, status=status)
     return pipeline_value(service, stored)
 
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from stepline.app.attempt_plans import Place, attempt_plan, task_id_of
+from stepline.app.attempt_plans import Place, attempt_plan
 from stepline.app.attempts import AttemptRecord, Platform, Secrecy, run_attempt
 from stepline.app.masking import Masker
 from stepline.app.service.codec import from_plain
-from stepline.app.service.flow import Flow, LeaseLost, Moved
+from stepline.app.service.flow import Flow, LeaseLost, Moved, may_pass
 from stepline.app.service.shares import Shares
 from stepline.app.service.space import space_problem
 from stepline.app.service_secrets import ServiceSecrets, WorkflowSecrets
@@ -32,6 +32,7 @@ BEAT_S = 20.0
 LONGEST_DELAY_S = RetryPolicy.max_delay_s
 _LONGEST_WAIT_S = 5.0
 _STOP_S = 20.0
+_PAUSE_S = 1.0
 _MANY = 1_000_000
 
 
@@ -87,7 +88,6 @@ class Dispatcher:
         self._stopping = threading.Event()
         self._secrecies: dict[str, Secrecy] = {}
         self._dropped: deque[Lease] = deque()
-        self._running: set[str] = set()
         self._threads = [
             threading.Thread(target=self._serve, name=f"slot-{number}") for number in range(slots)
         ]
@@ -117,22 +117,26 @@ class Dispatcher:
 
     def stop_tasks(self, moved: Moved) -> None:
         """End the attempts that a workflow does not want any more."""
-        for step in moved.stopped:
-            task_id = task_id_of(moved.stored.id, step)
-            # One that does not run would be cancelled when it is attempted again.
-            if task_id in self._running:
-                self._ports.platform.executor.cancel(task_id)
+        for attempt in moved.stopped:
+            self._ports.platform.executor.cancel(attempt)
 
     # One slot.
 
     def _serve(self) -> None:
         while not self._stopping.is_set():
-            seen = self._signals
-            claim = self._claimed()
-            if claim is None:
-                self._wait(seen)
-            while claim is not None and not self._stopping.is_set():
-                claim = self._make(claim)
+            try:
+                self._serve_next()
+            except Exception as error:  # noqa: BLE001  (a slot that ended would run nothing more)
+                self._ports.report(f"a slot goes on after {type(error).__name__}: {error}")
+                self._stopping.wait(_PAUSE_S)
+
+    def _serve_next(self) -> None:
+        seen = self._signals
+        claim = self._claimed()
+        if claim is None:
+            self._wait(seen)
+        while claim is not None and not self._stopping.is_set():
+            claim = self._make(claim)
 
     def _claimed(self) -> _Claim | None:
         # On a full disk attempts would only be lost; they wait for room, and /health says so.
@@ -174,7 +178,7 @@ class Dispatcher:
         try:
             return self._ports.flow.begin(tx, task)
         except SteplineError as error:
-            stored = None if _may_pass(error) else tx.workflows.get(task.workflow_id)
+            stored = None if may_pass(error) else tx.workflows.get(task.workflow_id)
             if stored is None:
                 raise
             self._ports.report(f"workflow {stored.id} cannot go on: {error}")
@@ -216,7 +220,6 @@ class Dispatcher:
         )
         secrecy = self._secrecy(workflow)
         following: list[_Claim] = []
-        self._running.add(plan.task_id)
         log = ports.logs.writer(stored.id, step=task.step, attempt=task.attempt)
         try:
             run_attempt(
@@ -227,7 +230,6 @@ class Dispatcher:
                 keep=lambda record, changes: following.extend(self._kept(claim, record, changes)),
             )
         finally:
-            self._running.discard(plan.task_id)
             self._close(log)
         return following[0] if following else None
 
@@ -253,12 +255,13 @@ class Dispatcher:
             )
 
         moved = self._ports.state.write(act)
-        if moved.lease is None or changes.files:
+        if moved.lease is None or changes != Changes():
             self.wake()
-        self._after(moved)
+        self.settle(moved)
         return [_Claim(moved.lease, moved.stored)] if moved.lease else []
 
-    def _after(self, moved: Moved) -> None:
+    def settle(self, moved: Moved) -> None:
+        """Do what follows from an event beyond the state: end attempts, tell of the end."""
         self.stop_tasks(moved)
         if moved.finished:
             self._secrecies.pop(moved.stored.id, None)
@@ -291,7 +294,7 @@ class Dispatcher:
             try:
                 return self._ports.flow.move(tx, newest, event=WorkflowRefused(why))
             except SteplineError as error:
-                if _may_pass(error):
+                if may_pass(error):
                     raise
                 self._ports.flow.abandon(tx, newest, why=why)
                 return None
@@ -302,7 +305,7 @@ class Dispatcher:
             self._ports.report(f"workflow {stored.id} cannot be refused: {error}")
             return
         if moved is not None:
-            self._after(moved)
+            self.settle(moved)
 
     def _lose(self, claim: _Claim, error: Exception) -> None:
         """Store that an attempt was lost to a fault of the platform; else make it again."""
@@ -316,7 +319,7 @@ class Dispatcher:
         except LeaseLost:
             pass
         except SteplineError as failure:
-            if _may_pass(failure):
+            if may_pass(failure):
                 self._dropped.append(claim.lease)
             else:
                 self._refuse(claim.stored, str(failure))
@@ -371,8 +374,3 @@ class Dispatcher:
 def _give_up(tx: Transaction, *, lease: Lease) -> None:
     if tx.queue.finish(lease):
         tx.queue.put(lease.task)
-
-
-def _may_pass(error: SteplineError) -> bool:
-    """Return whether what failed may go well when it is done again later."""
-    return isinstance(error, PlatformError) and error.retryable

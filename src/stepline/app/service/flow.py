@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from stepline.app.attempts import AttemptRecord
+from stepline.app.attempt_plans import task_id_of
+from stepline.app.attempts import AttemptRecord, attempt_id
 from stepline.app.file_views import input_file_value
 from stepline.app.service.codec import abandoned, from_plain, to_plain
 from stepline.app.service.plans import Plan, Plans
@@ -25,7 +26,7 @@ from stepline.engine.events import (
     WorkflowStarted,
 )
 from stepline.engine.triggers import decide, facts_of
-from stepline.errors import PlatformError, UserError
+from stepline.errors import PlatformError, SteplineError, UserError
 from stepline.frozen import frozen
 from stepline.model.file import FileRecord
 from stepline.model.ledger import Decision, EventKind, LedgerEntry
@@ -74,9 +75,10 @@ class Moved:
     lease: Lease | None = None
 
     @property
-    def stopped(self) -> list[int]:
-        """Steps whose running attempts are no longer wanted."""
-        return [command.step for command in self.commands if isinstance(command, StopTask)]
+    def stopped(self) -> list[str]:
+        """Ids of the attempts that are no longer wanted."""
+        stops = [command for command in self.commands if isinstance(command, StopTask)]
+        return [attempt_id(task_id_of(self.stored.id, s.step), s.attempt) for s in stops]
 
     @property
     def finished(self) -> bool:
@@ -106,6 +108,7 @@ class Flow:
         self._now = now
         self._clock = clock
         self._new_id = new_id
+        self._starting: set[str] = set()
 
     def file_event(
         self,
@@ -284,15 +287,42 @@ class Flow:
         return ended
 
     def start_waiting(self, tx: Transaction, pipeline: Pipeline) -> int:
-        """Start waiting workflows as far as the pipeline lets them; return how many."""
-        if pipeline.status is PipelineStatus.PAUSED:
+        """Start waiting workflows, a hundred at most, as far as the pipeline lets them.
+
+        Returns:
+            How many wait no longer; where it is not 0, more may wait.
+        """
+        if pipeline.status is PipelineStatus.PAUSED or pipeline.id in self._starting:
             return 0
+        # One that ends at once would begin this again within itself.
+        self._starting.add(pipeline.id)
+        try:
+            count = 0
+            while count < _BATCH:
+                waiting = tx.workflows.next_waiting(pipeline.id, limit=self._room(tx, pipeline))
+                for stored in waiting:
+                    self._start(tx, stored)
+                count += len(waiting)
+                if not waiting:
+                    break
+            return count
+        finally:
+            self._starting.discard(pipeline.id)
+
+    def _room(self, tx: Transaction, pipeline: Pipeline) -> int:
         limit = pipeline.spec.max_parallel
-        room = limit - tx.workflows.in_progress(pipeline.id) if limit else _BATCH
-        waiting = tx.workflows.next_waiting(pipeline.id, limit=room) if room > 0 else ()
-        for stored in waiting:
+        if not limit:
+            return _BATCH
+        return min(_BATCH, max(0, limit - tx.workflows.in_progress(pipeline.id)))
+
+    def _start(self, tx: Transaction, stored: StoredWorkflow) -> None:
+        """Start a workflow that waited; one whose protocol cannot be read fails."""
+        try:
             self.move(tx, stored, event=WorkflowStarted())
-        return len(waiting)
+        except SteplineError as error:
+            if may_pass(error):
+                raise
+            self.abandon(tx, stored, why=str(error))
 
     def _announce(self, tx: Transaction, changes: Changes, *, pipeline_id: str) -> None:
         for record in changes.files:
@@ -425,6 +455,11 @@ class Flow:
         pipeline = tx.pipelines.get(stored.pipeline_id)
         if pipeline is not None and pipeline.spec.max_parallel:
             self.start_waiting(tx, pipeline)
+
+
+def may_pass(error: SteplineError) -> bool:
+    """Return whether what failed may go well when it is done again later."""
+    return isinstance(error, PlatformError) and error.retryable
 
 
 def queued(stored: StoredWorkflow, *, step: int, attempt: int, due_at: float = 0.0) -> QueuedTask:

@@ -72,9 +72,12 @@ class Intake:
     @property
     def faults(self) -> list[str]:
         """Which files cannot be taken in, and why; of many, the newest ones."""
-        for path in [path for path in self._refused if not os.path.exists(path)]:
-            self._refused.pop(path, None)
-        return [f"'{path}' cannot be taken in: {why}" for path, why in self._refused.items()]
+        refused = dict(self._refused)  # at once: the watcher's thread changes it
+        for path in refused:
+            if not os.path.exists(path):
+                self._refused.pop(path, None)
+        left = [path for path in refused if os.path.exists(path)]
+        return [f"'{path}' cannot be taken in: {refused[path]}" for path in left]
 
     def take(self, found: Sequence[FoundFile]) -> None:
         """Take in files; those that were taken before, or are changing, are left alone.

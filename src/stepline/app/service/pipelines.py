@@ -65,8 +65,12 @@ class PipelineService:
         self._check_secrets = check_secrets
         self._changed = changed
 
-    def apply(self, spec: PipelineSpec) -> Pipeline:
+    def apply(self, spec: PipelineSpec, *, status: PipelineStatus | None = None) -> Pipeline:
         """Store a pipeline, or a new revision of the one with its name, unless it is the same.
+
+        Args:
+            spec: What a person set.
+            status: What it does with events; None leaves that, or enables a new one.
 
         Raises:
             UserError: An artifact, a shared setting, a secret or a required value is missing.
@@ -76,20 +80,24 @@ class PipelineService:
         def act(tx: Transaction) -> Pipeline:
             now = self._now()
             known = tx.pipelines.get(spec.name)
-            if known is not None and known.spec == spec:
+            wanted = status or (known.status if known else PipelineStatus.ENABLED)
+            if known is not None and (known.spec, known.status) == (spec, wanted):
                 return known
             if known is None:
                 made = Pipeline(
                     id=self._new_id(), revision=1, spec=spec, created_at=now, updated_at=now
                 )
+            elif known.spec == spec:
+                made = known
             else:
                 made = replace(known, revision=known.revision + 1, spec=spec, updated_at=now)
+            made = replace(made, status=wanted)
             tx.pipelines.put(made)
-            self._flow.start_waiting(tx, made)
             return made
 
         made = self._state.write(act)
         self._flow.plans.of(made)
+        self._start_waiting(made.id)
         self._changed()
         return made
 
@@ -153,7 +161,7 @@ class PipelineService:
         if changed is None:
             raise PipelineNotFound(f"there is no pipeline '{name_or_id}'")
         if status is PipelineStatus.ENABLED:
-            self._resume(changed)
+            self._start_waiting(changed.id)
         self._changed()
         return changed
 
@@ -196,7 +204,17 @@ class PipelineService:
         with self._state.read() as view:
             return view.ledger.of_file(file_id)
 
-    def _resume(self, pipeline: Pipeline) -> None:
+    def start_waiting(self) -> None:
+        """Start what waits for no reason any more, such as where a resume was cut short."""
+        for pipeline in self.all():
+            self._start_waiting(pipeline.id)
+
+    def _start_waiting(self, pipeline_id: str) -> None:
         """Start what waits, some at a time, so that other writers get their turns."""
-        while self._state.write(lambda tx: self._flow.start_waiting(tx, pipeline)):
+
+        def act(tx: Transaction) -> int:
+            pipeline = tx.pipelines.get(pipeline_id)
+            return 0 if pipeline is None else self._flow.start_waiting(tx, pipeline)
+
+        while self._state.write(act):
             self._changed()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol as TypingProtocol
 
 from stepline.app.config_values import check_plain_values
-from stepline.errors import ConfigError, PlatformError, UserError
+from stepline.errors import ConfigError, PlatformError, Problem, UserError
 from stepline.expressions.suggest import nearest_hint
 from stepline.frozen import frozen
 from stepline.model.artifact import Artifact, ArtifactKind, ArtifactName
@@ -63,6 +63,19 @@ class Plan:
     defaults: tuple[StepDefaults, ...]
 
 
+@frozen
+class _Lack:
+    """Why there is no plan. The error itself is not kept: it grows each time it is raised."""
+
+    what: str
+    hint: str
+    problems: tuple[Problem, ...]
+
+    def again(self) -> UserError:
+        """Return the error."""
+        return UserError(self.what, hint=self.hint, problems=self.problems)
+
+
 class Plans:
     """Makes plans and keeps them until something that they stand on changes.
 
@@ -79,7 +92,8 @@ class Plans:
         self._artifacts = artifacts
         self._resolve_config = resolve_config
         self._lock = threading.Lock()
-        self._kept: dict[tuple[str, int], Plan | UserError] = {}
+        self._kept: dict[tuple[str, int], Plan | _Lack] = {}
+        self._generation = 0
 
     def of(self, pipeline: Pipeline) -> Plan:
         """Return the plan of a pipeline as it is now.
@@ -89,26 +103,33 @@ class Plans:
         """
         key = (pipeline.id, pipeline.revision)
         with self._lock:
-            kept = self._kept.get(key)
-        if kept is None:
-            try:
-                kept = self.make(pipeline)
-            except UserError as error:
-                kept = error
-            except PlatformError as error:
-                if error.retryable:
-                    raise
-                # What this pipeline lacks must not hold up the events of the others.
-                kept = UserError(error.what, hint=error.hint)
-            with self._lock:
-                self._kept[key] = kept
-        if isinstance(kept, UserError):
-            raise kept
-        return kept
+            kept, generation = self._kept.get(key), self._generation
+        if isinstance(kept, Plan):
+            return kept
+        if kept is not None:
+            raise kept.again()
+        made: Plan | _Lack
+        try:
+            made = self.make(pipeline)
+        except UserError as error:
+            made = _Lack(error.what, error.hint, error.problems)
+        except PlatformError as error:
+            if error.retryable:
+                raise
+            # What this pipeline lacks must not hold up the events of the others. It is looked
+            # for again each time, since nobody tells when it is mended.
+            raise UserError(error.what, hint=error.hint) from error
+        with self._lock:
+            if generation == self._generation:
+                self._kept[key] = made
+        if isinstance(made, _Lack):
+            raise made.again()
+        return made
 
     def forget(self) -> None:
         """Make all plans anew when they are asked for: artifacts or settings have changed."""
         with self._lock:
+            self._generation += 1
             self._kept.clear()
 
     def make(self, pipeline: Pipeline) -> Plan:

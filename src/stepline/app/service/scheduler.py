@@ -72,6 +72,8 @@ class Scheduler:
         fired = False
         for pipeline, due in due_times(scheduled, since=since):
             if due > until:
+                if fired:
+                    self._changed()
                 return min(due - until, _LONGEST_WAIT_S)
             self._state.write(lambda tx, p=pipeline, at=due: self._fire(tx, p, at))  # type: ignore[misc]
             fired = True

@@ -175,6 +175,7 @@ class Service:
         self._builder.start()
         self._dispatcher.start()
         self._scheduler.start()
+        self.pipelines.start_waiting()
         for watcher in self._watchers:
             watcher.start()
 
@@ -283,7 +284,7 @@ class Service:
             logs=ports.logs,
             new_id=ports.new_id,
             changed=self._dispatcher.wake,
-            stop_tasks=self._dispatcher.stop_tasks,
+            settle=self._dispatcher.settle,
         )
 
     def _watcher(self, watched: WatchedFolder) -> FolderWatcher:

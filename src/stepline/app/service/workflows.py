@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from stepline.app.service.flow import Flow, Moved, is_finished
@@ -59,7 +60,7 @@ class WorkflowService:
         logs: Output of tasks.
         new_id: Returns an identifier that nothing else has.
         changed: Called after a change that may have queued tasks.
-        stop_tasks: Ends attempts that are not wanted any more.
+        settle: Does what follows from an event beyond the state.
     """
 
     def __init__(
@@ -70,14 +71,14 @@ class WorkflowService:
         logs: LogStore,
         new_id: Callable[[], str],
         changed: Callable[[], None],
-        stop_tasks: Callable[[Moved], None],
+        settle: Callable[[Moved], None],
     ) -> None:
         self._state = state
         self._flow = flow
         self._logs = logs
         self._new_id = new_id
         self._changed = changed
-        self._stop_tasks = stop_tasks
+        self._settle = settle
 
     def page(self, **wanted: Any) -> Page[StoredWorkflow]:
         """Return workflows newest first; arguments as `WorkflowsView.page` has them."""
@@ -189,7 +190,7 @@ class WorkflowService:
         chosen = self._chosen(pipeline, kinds=kinds, since=since, until=until)
         for start in range(0, 0 if dry_run else len(chosen), _PAGE):
             part = chosen[start : start + _PAGE]
-            self._state.write(lambda tx, part=part: self._again(tx, pipeline, part))  # type: ignore[misc]
+            self._state.write(partial(self._again, pipeline=pipeline, records=part, kinds=kinds))
             self._changed()
         return [record.pointer.file_id for record in chosen]
 
@@ -223,9 +224,20 @@ class WorkflowService:
             newest = view.workflows.newest_by_file(pipeline.id)
             return [record for record in newest_files(view.files) if is_wanted(record)]
 
-    def _again(self, tx: Transaction, pipeline: Pipeline, records: Sequence[FileRecord]) -> None:
+    def _again(
+        self,
+        tx: Transaction,
+        *,
+        pipeline: Pipeline,
+        records: Sequence[FileRecord],
+        kinds: frozenset[str],
+    ) -> None:
+        """Start it for files that are still in one of the states; another may have done so."""
+        newest = tx.workflows.newest_by_file(pipeline.id)
         for record in records:
-            self._request(tx, pipeline, record)
+            _, status = newest.get(record.pointer.file_id, ("", None))
+            if _kind_of(status) in kinds:
+                self._request(tx, pipeline, record)
 
     def _request(
         self, tx: Transaction, pipeline: Pipeline, record: FileRecord | None
@@ -243,7 +255,7 @@ class WorkflowService:
             return self._flow.move(tx, stored, event=event)
 
         moved = self._state.write(act)
-        self._stop_tasks(moved)
+        self._settle(moved)
         self._changed()
         return moved.stored
 

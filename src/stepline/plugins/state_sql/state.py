@@ -51,7 +51,7 @@ class SqlState:
         if self._closed:
             raise PlatformError("the state is closed")
         try:
-            with self._database.reader() as connection:
+            with self._database.reader() as connection, connection.begin():
                 yield SqlTransaction(connection, self._totals)
         except DATABASE_ERRORS as error:
             raise self._database.explain(error) from error
