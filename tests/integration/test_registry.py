@@ -259,7 +259,7 @@ def test_build_of_a_protocol_before_its_task_script_fails(service, protocol):
     build, log = service.put(PROTOCOL, protocol)
     assert build.status is BuildStatus.FAILED
     assert any("private-demo/hello:v1.0.0 is not published" in text for text in log)
-    assert any("no task script is published yet" in text for text in log)
+    assert any("publish it: stepline put task-script private-demo hello" in text for text in log)
 
 
 def test_upload_of_an_existing_version_is_refused_unless_it_is_the_same(service, hello):

@@ -66,7 +66,7 @@ async def deploy(
 
 
 @router.delete(_DEPLOY)
-def remove(service: TheService, name: Deployed, force: bool = False) -> dict[str, Any]:
+def remove(service: TheService, name: Deployed, *, force: bool = False) -> dict[str, Any]:
     """Remove a published version that nothing uses, or any one."""
     return _record(service.delete_artifact(name, force=force), ())
 
