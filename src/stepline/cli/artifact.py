@@ -106,7 +106,7 @@ def log(session: Session, *, build_id: str) -> int:
 @command.command("delete")
 @click.argument("kind", type=click.Choice(list(KINDS)))
 @click.argument("name")
-@click.option("-f", "--force", is_flag=True, help="Also one that a pipeline or protocol uses.")
+@click.option("--force", "-f", is_flag=True, help="Also one that a pipeline or protocol uses.")
 @service_command
 def delete_artifact(session: Session, *, kind: str, name: str, force: bool) -> None:
     """Delete one version; workflows that were made with it go on."""
