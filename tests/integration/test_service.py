@@ -269,6 +269,16 @@ def test_reprocess_asked_for_twice_at_once_makes_each_workflow_once(running):
     assert len(running.workflows()) == 2 * len(files)
 
 
+def test_deleted_pipeline_ends_what_waited(running):
+    pipeline = running.simple("upper", WRITE)
+    running.service.pipelines.set_status(pipeline.id, PipelineStatus.PAUSED)
+    running.upload()
+    running.service.pipelines.delete("upper")
+    (workflow,) = running.ended(1)
+    assert workflow.state["error"] == "its pipeline was deleted"
+    assert running.service.pipelines.all() == []
+
+
 def test_limited_pipeline_runs_so_many_at_a_time(running):
     running.simple("upper", WRITE, max_parallel=1)
     for number in range(5):

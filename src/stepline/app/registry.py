@@ -142,7 +142,10 @@ class Registry:
             stop: Set to stop.
             at_once: Most builds at the same time.
         """
-        self._contents.remove_leftovers()
+        try:
+            self._contents.remove_leftovers()
+        except OSError as error:  # they only take room
+            self._report(f"what earlier builds left cannot be removed: {error}")
         threads = [
             threading.Thread(target=self._work, args=(stop,), name=f"build-{number}", daemon=True)
             for number in range(at_once)

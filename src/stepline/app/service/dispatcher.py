@@ -229,6 +229,10 @@ class Dispatcher:
                 log=log.add,
                 keep=lambda record, changes: following.extend(self._kept(claim, record, changes)),
             )
+        except BaseException:
+            # The result may be stored, and the next attempt leased, that nobody will make.
+            self._dropped.extend(each.lease for each in following)
+            raise
         finally:
             self._close(log)
         return following[0] if following else None

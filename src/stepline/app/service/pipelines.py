@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from stepline.app.service.flow import Flow
 from stepline.app.service.newest import newest_files
+from stepline.engine.events import CancelRequested
 from stepline.engine.triggers import decide, facts_of
 from stepline.errors import ArtifactNotFound, ConfigError
 from stepline.frozen import frozen
@@ -15,6 +16,8 @@ from stepline.model.ledger import Decision, EventKind, LedgerEntry
 from stepline.model.pipeline import Pipeline, PipelineSpec, PipelineStatus, Schedule
 from stepline.model.protocol import TriggerType
 from stepline.ports.state import State, Transaction
+
+_CANCELLED_AT_ONCE = 100
 
 
 class PipelineNotFound(ArtifactNotFound):
@@ -166,13 +169,23 @@ class PipelineService:
         return changed
 
     def delete(self, name_or_id: str) -> None:
-        """Remove a pipeline; its workflows stay, and those in progress go on.
+        """Remove a pipeline; its workflows stay, those in progress go on, those that wait end.
 
         Raises:
             PipelineNotFound: There is none.
         """
-        pipeline_id = self.get(name_or_id).id
-        self._state.write(lambda tx: tx.pipelines.delete(pipeline_id))
+        pipeline = self.get(name_or_id)
+        self.set_status(pipeline.id, PipelineStatus.DISABLED)
+
+        def cancel_some(tx: Transaction) -> int:
+            waiting = tx.workflows.next_waiting(pipeline.id, limit=_CANCELLED_AT_ONCE)
+            for stored in waiting:
+                self._flow.move(tx, stored, event=CancelRequested("its pipeline was deleted"))
+            return len(waiting)
+
+        while self._state.write(cancel_some):
+            pass
+        self._state.write(lambda tx: tx.pipelines.delete(pipeline.id))
         self._changed()
 
     def would_fire(self, spec: PipelineSpec, *, limit: int = 10_000) -> Sequence[WouldFire]:
