@@ -125,6 +125,7 @@ def test_schedule_neither_doubles_nor_stands_still_when_the_clock_is_set_back(st
     def decisions_at(at, *, count):
         clock.at = at
         running.service._scheduler.wake()
+        wait_for(lambda: running.service._scheduler._since == at)
         wait_for(lambda: len(running.service.pipelines.explain(pipeline.id)) == count)
         return [each.decision for each in running.service.pipelines.explain(pipeline.id)][::-1]
 

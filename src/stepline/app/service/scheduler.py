@@ -44,6 +44,7 @@ class Scheduler:
         self._report = report
         self._wakeup = threading.Event()
         self._stopping = False
+        self._since = clock()
         self._thread = threading.Thread(target=self._serve, name="scheduler")
 
     def start(self) -> None:
@@ -86,14 +87,13 @@ class Scheduler:
         self._flow.request(tx, pipeline, kind=EventKind.SCHEDULE, key=key, record=None)
 
     def _serve(self) -> None:
-        since = self._clock()
         while not self._stopping:
             until = self._clock()
             # Set back, it comes by the same times again: they are due, and known as duplicates.
-            since = min(since, until)
+            self._since = min(self._since, until)
             try:
-                wait = self.fire_due(since, until)
-                since = until
+                wait = self.fire_due(self._since, until)
+                self._since = until
             except PlatformError as error:
                 self._report(f"schedules cannot be looked at: {error}")
                 wait = _LONGEST_WAIT_S
