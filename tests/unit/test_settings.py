@@ -20,6 +20,7 @@ EXAMPLES = {
     "task_env": ('{TZ = "UTC", U = "a:b=c"}', '{"TZ": "UTC", "U": "a:b=c"}', None),
     "plugins": ('["observer.a", "observer.b"]', "observer.a, observer.b,", None),
     "allow_before_install": ("true", "yes", True),
+    "workers": ("4", "4", 4),
 }
 VALUES = {
     **{name: value for name, (_, _, value) in EXAMPLES.items()},
@@ -59,8 +60,14 @@ def test_read_settings_file_sets_it(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_read_settings_variable_sets_it_and_wins_over_the_file(name):
     variable = {f"STEPLINE_{name.upper()}": EXAMPLES[name][1]}
-    other = {"isolation": '"process"', "task_env": '{A = "b"}', "plugins": '["observer.c"]'}
-    line = other.get(name, "false" if name == "allow_before_install" else '"python3.12"')
+    other = {
+        "isolation": '"process"',
+        "task_env": '{A = "b"}',
+        "plugins": '["observer.c"]',
+        "allow_before_install": "false",
+        "workers": "3",
+    }
+    line = other.get(name, '"python3.12"')
     assert getattr(read(**variable), name) == VALUES[name]
     assert getattr(read(f"{name} = {line}\n", **variable), name) == VALUES[name]
 
@@ -69,6 +76,17 @@ def test_read_settings_variable_sets_it_and_wins_over_the_file(name):
 def test_read_settings_empty_variable_is_not_set(name):
     variable = {f"STEPLINE_{name.upper()}": ""}
     assert getattr(read(f"{name} = {EXAMPLES[name][0]}\n", **variable), name) == VALUES[name]
+
+
+@pytest.mark.parametrize("text", ["-1", "1001", "2.5", '"4"', "true"])
+def test_read_settings_number_of_workers_that_cannot_be_is_refused(text):
+    (problem,) = problems(f"workers = {text}\n")
+    assert "the setting workers must be a number from 0 to 1000" in problem.message
+
+
+def test_read_settings_variable_of_workers_that_is_no_number_is_refused():
+    (problem,) = problems(STEPLINE_WORKERS="many")
+    assert "must be a number from 0 to 1000, not text" in problem.message
 
 
 @pytest.mark.parametrize(
