@@ -80,13 +80,13 @@ def test_read_settings_empty_variable_is_not_set(name):
 
 @pytest.mark.parametrize("text", ["-1", "1001", "2.5", '"4"', "true"])
 def test_read_settings_number_of_workers_that_cannot_be_is_refused(text):
-    (problem,) = problems(f"workers = {text}\n")
-    assert "the setting workers must be a number from 0 to 1000" in problem.message
+    ((_, message, _),) = problems(f"workers = {text}\n")
+    assert "the setting workers must be a number from 0 to 1000" in message
 
 
 def test_read_settings_variable_of_workers_that_is_no_number_is_refused():
-    (problem,) = problems(STEPLINE_WORKERS="many")
-    assert "must be a number from 0 to 1000, not text" in problem.message
+    ((_, message, _),) = problems(STEPLINE_WORKERS="many")
+    assert "must be a number from 0 to 1000, not text" in message
 
 
 @pytest.mark.parametrize(
