@@ -101,6 +101,23 @@ class Secrecy:
     masker: Masker
 
 
+def attempt_plain(record: AttemptRecord) -> dict[str, Any]:
+    """Return what came of an attempt, but for its value and number, as plain data."""
+    outcome = record.outcome
+    return {
+        "message": outcome.message,
+        "traceback": outcome.traceback,
+        "exitCode": outcome.exit_code,
+        "signal": outcome.signal,
+        "startedAt": record.started_at,
+        "durationSeconds": round(outcome.duration_s, 6),
+        "peakMemoryBytes": outcome.peak_memory_bytes,
+        "environment": record.environment,
+        "reads": list(record.reads),
+        "written": list(record.written),
+    }
+
+
 LogSink = Callable[[Sequence[LogLine]], None]
 
 Keep = Callable[[AttemptRecord, Changes], None]

@@ -13,6 +13,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from stepline.app.attempts import attempt_plain
 from stepline.app.masking import Masker
 from stepline.app.workflow_runner import StepAttempt
 from stepline.errors import ConfigError, Location
@@ -141,21 +142,10 @@ def _step(
 
 
 def _attempt(attempt: StepAttempt) -> dict[str, Any]:
-    record = attempt.record
-    outcome = record.outcome
     return {
         "attempt": attempt.attempt,
-        "kind": outcome.kind.value,
-        "message": outcome.message,
-        "traceback": outcome.traceback,
-        "exitCode": outcome.exit_code,
-        "signal": outcome.signal,
-        "startedAt": record.started_at,
-        "durationSeconds": round(outcome.duration_s, 6),
-        "peakMemoryBytes": outcome.peak_memory_bytes,
-        "environment": record.environment,
-        "reads": list(record.reads),
-        "written": list(record.written),
+        "kind": attempt.record.outcome.kind.value,
+        **attempt_plain(attempt.record),
     }
 
 

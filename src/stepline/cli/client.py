@@ -145,18 +145,19 @@ class Client:
             headers=dict(headers or {}),
             params=_query(params),
         )
-        for number in range(1, tries + 1):
+        number = 0
+        while True:
+            number += 1
             try:
                 response = self._http.send(request)
             except httpx.HTTPError as error:
                 refused = isinstance(error, httpx.ConnectError)
-                if number == tries or (refused and not patient):
+                if number >= tries or (refused and not patient):
                     raise self._unreachable(error) from error
             else:
-                if response.status_code not in _BUSY or number == tries:
+                if response.status_code not in _BUSY or number >= tries:
                     return self._content(response)
             self._sleep(delay_s(number))
-        raise AssertionError("at least one try")  # pragma: no cover
 
     @contextmanager
     def stream(self, path: str, *, headers: Mapping[str, str]) -> Iterator[httpx.Response]:

@@ -134,12 +134,14 @@ class _Sending:
         return offset + len(part)
 
     def _finish(self, path: str, digest: str, file_id: str) -> dict[str, Any]:
-        for number in range(1, self._tries + 1):
+        number = 0
+        while True:
+            number += 1
             try:
                 sent = self._client.send("POST", f"{path}/finish", body={"sha256": digest})
                 return dict(sent)
             except Unreachable:
-                if number == self._tries:
+                if number >= self._tries:
                     raise
                 time.sleep(delay_s(number))
             except Answered as error:
@@ -149,7 +151,6 @@ class _Sending:
                 if error.status == _REFUSED:
                     self._client.send("DELETE", path)
                 raise
-        raise AssertionError("at least one try")  # pragma: no cover
 
 
 def _may_go_on(error: Exception) -> bool:

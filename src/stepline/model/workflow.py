@@ -21,6 +21,11 @@ class WorkflowStatus(str, Enum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    @property
+    def final(self) -> bool:
+        """Whether a workflow of this status has come to its end."""
+        return self not in (WorkflowStatus.PENDING, WorkflowStatus.IN_PROGRESS)
+
 
 class StepStatus(str, Enum):
     """Status of one step of a workflow."""
@@ -139,4 +144,4 @@ class Workflow:
     @property
     def finished(self) -> bool:
         """Whether the workflow has come to its end."""
-        return self.status not in (WorkflowStatus.PENDING, WorkflowStatus.IN_PROGRESS)
+        return self.status.final

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stepline.app.file_views import file_info, input_file_value
-from stepline.app.service.flow import is_finished
 from stepline.app.service.service import Service
 from stepline.app.service.workflows import WorkflowDetails
 from stepline.errors import SteplineError
@@ -91,7 +90,7 @@ def details_value(service: Service, details: WorkflowDetails) -> dict[str, Any]:
         "protocol": protocol.document if protocol else None,
         "pipelineConfig": state["config"],
         "inputFile": state["inputFile"],
-        "output": _output(state, ended=is_finished(stored.status)),
+        "output": _output(state, ended=stored.status.final),
         "retryBehavior": state["retry"]["behavior"],
         "tasks": [
             _task(stored, index, protocol=protocol, attempts=details.attempts)

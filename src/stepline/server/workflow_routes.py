@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 
-from stepline.app.service.flow import is_finished
 from stepline.app.service.service import Service
 from stepline.app.service.workflows import WorkflowNotFound
 from stepline.errors import UserError
@@ -146,7 +145,7 @@ async def log(
             lambda: _log(service, workflow_id, step=step, attempt=attempt, after=after, limit=limit)
         )
         stopping = request.app.state.stopping.is_set() or await request.is_disconnected()
-        ended = found["complete"] or is_finished(WorkflowStatus(found["workflowStatus"]))
+        ended = found["complete"] or WorkflowStatus(found["workflowStatus"]).final
         if found["lines"] or ended or stopping or time.monotonic() >= until:
             return found
         await asyncio.sleep(_LOOK_S)

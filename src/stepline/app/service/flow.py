@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Any
 
 from stepline.app.attempt_plans import task_id_of
-from stepline.app.attempts import AttemptRecord, attempt_id
+from stepline.app.attempts import AttemptRecord, attempt_id, attempt_plain
 from stepline.app.file_views import input_file_value
 from stepline.app.service.codec import abandoned, from_plain, to_plain
 from stepline.app.service.plans import Plan, Plans
@@ -242,7 +241,7 @@ class Flow:
                 step=task.step,
                 attempt=task.attempt,
                 kind=record.outcome.kind.value,
-                record=attempt_plain(record, fence=lease.fence),
+                record={**attempt_plain(record), "fence": lease.fence},
                 finished_at=self._now(),
             )
         )
@@ -472,26 +471,3 @@ def queued(stored: StoredWorkflow, *, step: int, attempt: int, due_at: float = 0
         priority=stored.priority,
         due_at=due_at,
     )
-
-
-def attempt_plain(record: AttemptRecord, *, fence: int) -> dict[str, Any]:
-    """Return an attempt's record as it is stored and shown."""
-    outcome = record.outcome
-    return {
-        "message": outcome.message,
-        "traceback": outcome.traceback,
-        "exitCode": outcome.exit_code,
-        "signal": outcome.signal,
-        "startedAt": record.started_at,
-        "durationSeconds": round(outcome.duration_s, 6),
-        "peakMemoryBytes": outcome.peak_memory_bytes,
-        "environment": record.environment,
-        "reads": list(record.reads),
-        "written": list(record.written),
-        "fence": fence,
-    }
-
-
-def is_finished(status: WorkflowStatus) -> bool:
-    """Return whether a workflow of this status has come to its end."""
-    return status not in (WorkflowStatus.PENDING, WorkflowStatus.IN_PROGRESS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from stepline.app.service.flow import Flow
 from stepline.engine.schedules import next_time
@@ -76,13 +77,13 @@ class Scheduler:
                 if fired:
                     self._changed()
                 return min(due - until, _LONGEST_WAIT_S)
-            self._state.write(lambda tx, p=pipeline, at=due: self._fire(tx, p, at))  # type: ignore[misc]
+            self._state.write(partial(self._fire, pipeline=pipeline, at=due))
             fired = True
         if fired:
             self._changed()
         return _LONGEST_WAIT_S
 
-    def _fire(self, tx: Transaction, pipeline: Pipeline, at: float) -> None:
+    def _fire(self, tx: Transaction, *, pipeline: Pipeline, at: float) -> None:
         key = datetime.fromtimestamp(at, UTC).isoformat()
         self._flow.request(tx, pipeline, kind=EventKind.SCHEDULE, key=key, record=None)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from stepline.app.service.flow import Flow, Moved, is_finished
+from stepline.app.service.flow import Flow, Moved
 from stepline.app.service.newest import newest_files
 from stepline.engine.events import CancelRequested, Event, RetryRequested
 from stepline.engine.triggers import decide, facts_of
@@ -275,7 +275,7 @@ def _found(view: StateView | Transaction, workflow_id: str) -> StoredWorkflow:
 
 
 def _refuse_finished(stored: StoredWorkflow) -> None:
-    if is_finished(stored.status):
+    if stored.status.final:
         raise UserError(f"the workflow has ended already: {stored.status.value}")
 
 
