@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from stepline.errors import PlatformError
-from stepline.model.file import FileRecord, Label
+from stepline.model.file import FileRecord, Label, numbered_labels
 from stepline.ports.files import (
     Blob,
     Changes,
@@ -113,10 +113,7 @@ class AttemptFiles:
     def new_labels(self, pairs: list[tuple[str, str]]) -> tuple[Label, ...]:
         """Return labels with numbers of their own, one per pair of name and value."""
         numbers = self._catalog.new_label_ids(len(pairs))
-        return tuple(
-            Label(name, value, id=number)
-            for (name, value), number in zip(pairs, numbers, strict=True)
-        )
+        return numbered_labels(pairs, numbers)
 
     def add_labels(
         self, file_id: str, pairs: list[tuple[str, str]], *, silent: bool = False

@@ -7,7 +7,7 @@ Source:
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 from enum import Enum
 from typing import Any
@@ -40,6 +40,13 @@ class Label:
     def to_plain(self) -> dict[str, Json]:
         """Return ``{id, name, value}``."""
         return {"id": self.id, "name": self.name, "value": self.value}
+
+
+def numbered_labels(pairs: Iterable[tuple[str, str]], numbers: Iterable[int]) -> tuple[Label, ...]:
+    """Return a label for each pair of name and value, with as many numbers of their own."""
+    return tuple(
+        Label(name, value, id=number) for (name, value), number in zip(pairs, numbers, strict=True)
+    )
 
 
 @frozen

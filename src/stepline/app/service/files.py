@@ -12,10 +12,10 @@ from stepline.app.service.newest import newest_files
 from stepline.errors import ArtifactNotFound, UploadError
 from stepline.frozen import frozen
 from stepline.model import file_rules
-from stepline.model.file import FileCategory, FilePointer, FileRecord, Label
+from stepline.model.file import FileCategory, FilePointer, FileRecord, numbered_labels
 from stepline.model.ledger import EventKind
 from stepline.ports.files import Blob, Changes, LabelEdit
-from stepline.ports.state import Page, State, Transaction
+from stepline.ports.state import Page, State, StateView, Transaction
 
 BUCKET = "stepline"
 _SOURCE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
@@ -138,8 +138,7 @@ class FileService:
             return earlier
         if new.labels:
             numbers = tx.files.new_label_ids(len(new.labels))
-            pairs = zip(new.labels, numbers, strict=True)
-            record = record.with_labels(tuple(Label(n, v, id=i) for (n, v), i in pairs))
+            record = record.with_labels(numbered_labels(new.labels, numbers))
         tx.files.commit(Changes(files=(record,)))
         self._flow.file_event(tx, record, kind=EventKind.FILE)
         return record
@@ -156,10 +155,7 @@ class FileService:
             FileNotFound: There is none with this id.
         """
         with self._state.read() as view:
-            record = view.files.get(file_id)
-        if record is None:
-            raise FileNotFound(f"there is no file with the id '{file_id}'")
-        return record
+            return _found(view, file_id)
 
     def page(self, *, prefix: str, after: int, limit: int) -> Page[FileRecord]:
         """Return newest versions whose paths below the organisation begin with ``prefix``."""
@@ -205,17 +201,12 @@ class FileService:
         if faults := file_rules.label_problems(given):
             raise UploadError("; ".join(faults))
 
-        def act(tx: Transaction) -> FileRecord | None:
-            record = tx.files.get(file_id)
-            if record is None:
-                return None
+        def act(tx: Transaction) -> FileRecord:
+            record = _found(tx, file_id)
             present = {(label.name, label.value) for label in record.labels}
             pairs = [pair for pair in add if pair not in present]
             numbers = tx.files.new_label_ids(len(pairs)) if pairs else ()
-            labels = tuple(
-                Label(name, value, id=number)
-                for (name, value), number in zip(pairs, numbers, strict=True)
-            )
+            labels = numbered_labels(pairs, numbers)
             edit = LabelEdit(file_id, added=labels, removed=tuple(remove), silent=silent)
             tx.files.commit(Changes(labels=(edit,)))
             edited = edit.apply(record)
@@ -224,8 +215,6 @@ class FileService:
             return edited
 
         record = self._state.write(act)
-        if record is None:
-            raise FileNotFound(f"there is no file with the id '{file_id}'")
         self._changed()
         return record
 
@@ -236,16 +225,12 @@ class FileService:
             FileNotFound: There is no such version.
         """
 
-        def act(tx: Transaction) -> bool:
-            record = tx.files.get(file_id)
-            if record is None:
-                return False
+        def act(tx: Transaction) -> None:
+            record = _found(tx, file_id)
             tx.files.delete(file_id)
             self._flow.file_event(tx, record, kind=EventKind.DELETED)
-            return True
 
-        if not self._state.write(act):
-            raise FileNotFound(f"there is no file with the id '{file_id}'")
+        self._state.write(act)
         self._changed()
 
     def _record(self, new: NewFile, blob: Blob) -> FileRecord:
@@ -264,6 +249,13 @@ class FileService:
             trace_id=file_id,
             blob=blob.name,
         )
+
+
+def _found(view: StateView | Transaction, file_id: str) -> FileRecord:
+    record = view.files.get(file_id)
+    if record is None:
+        raise FileNotFound(f"there is no file with the id '{file_id}'")
+    return record
 
 
 class StateCatalog:

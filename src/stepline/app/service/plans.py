@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol as TypingProtocol
 
 from stepline.app.config_values import check_plain_values
+from stepline.app.pipeline_config import referenced_path
 from stepline.errors import ConfigError, PlatformError, Problem, UserError
 from stepline.expressions.suggest import nearest_hint
 from stepline.frozen import frozen
@@ -145,7 +146,7 @@ class Plans:
         pins = [self._artifacts.resolve(step.task) for step in protocol.steps]
         scripts = [f"{name}@{pin}" for name, pin in pins]
         config = self._resolve_config(spec.config)
-        secrets = [key for key, value in config.items() if _is_secret(value)]
+        secrets = [key for key, value in config.items() if referenced_path(value) is not None]
         plain = {key: value for key, value in config.items() if key not in secrets}
         check_plain_values(protocol, plain, secrets=secrets, path=spec.protocol)
         return Plan(
@@ -193,7 +194,3 @@ def artifact_name(kind: ArtifactKind, text: str) -> ArtifactName:
     if not (slash and colon and namespace and slug and version):
         raise UserError(f"'{text}' is not namespace/slug:version")
     return ArtifactName(kind, namespace, slug, version)
-
-
-def _is_secret(value: Json) -> bool:
-    return isinstance(value, dict) and value.get("secret") is True and "ssm" in value

@@ -57,7 +57,7 @@ class SharedSettings:
         def act(tx: Transaction) -> None:
             if tx.values.get(SPACE, name) is None:
                 raise ArtifactNotFound(f"there is no shared setting '{name}'")
-            users = [p.spec.name for p in tx.pipelines.all() if uses(p.spec.config, name)]
+            users = [p.spec.name for p in tx.pipelines.all() if _uses(p.spec.config, name)]
             if users:
                 raise SettingsError(
                     f"the shared setting '{name}' is used by {', '.join(users)}",
@@ -69,6 +69,5 @@ class SharedSettings:
         self._changed()
 
 
-def uses(config: Mapping[str, Json], name: str, *, word: str = "setting") -> bool:
-    """Return whether a pipeline's config refers to a shared setting, or a secret."""
-    return any(value == {word: name} for value in config.values())
+def _uses(config: Mapping[str, Json], name: str) -> bool:
+    return any(value == {"setting": name} for value in config.values())
