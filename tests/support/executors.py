@@ -15,7 +15,7 @@ from stepline.model.task import Isolation, Limits, TaskOutcome, TaskRequest
 from stepline.model.task_script import Function, TaskScript
 from stepline.plugins.executor_process.executor import ProcessExecutor
 from stepline.plugins.executor_process.pythons import own_version
-from stepline.ports.executor import Executor, ExecutorOptions, LogLine, ScriptVersion
+from stepline.ports.executor import Executor, ExecutorOptions, LogLine, ScriptVersion, TaskServices
 
 OUTCOMES = Path(__file__).parents[1] / "fixtures" / "task-scripts" / "outcomes"
 LIMITS = Limits(timeout_s=60.0)
@@ -51,6 +51,14 @@ class Services:
     def texts(self, stream: str = "out") -> list[str]:
         """Return the texts of one stream."""
         return [line.text for line in self.lines if line.stream == stream]
+
+
+def attempt(
+    executor: Executor, version: ScriptVersion, request: TaskRequest, services: TaskServices
+) -> TaskOutcome:
+    """Run one attempt."""
+    with executor.seat(version, request.limits) as seat:
+        return seat.run(request, services=services)
 
 
 class Bench:
@@ -115,12 +123,8 @@ class Bench:
             task_id: Id of the task, where the test needs to know it.
         """
         target = function if "." in function else f"main.{function}"
-        scratch = self._folder / f"scratch-{next(_numbers)}"
-        scratch.mkdir(parents=True)
         request = self.request(target, value, task_id=task_id, limits=replace(limits, **changes))
-        return self.executor.run(
-            self.version(target), request, services=services or Services(), scratch=str(scratch)
-        )
+        return attempt(self.executor, self.version(target), request, services or Services())
 
     def request(
         self, target: str, value: Any = None, *, task_id: str = "", limits: Limits = LIMITS

@@ -130,7 +130,6 @@ class Builder:
             self._executor,
             version,
             task_id=build.id,
-            scratch_root=self._contents.cache_dir / "unpacking",
             tell=log.output,
             explain=log.add,
         )

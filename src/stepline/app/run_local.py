@@ -14,7 +14,6 @@ from stepline.app.config_values import read_values
 from stepline.app.file_views import input_file_value
 from stepline.app.masking import Masker
 from stepline.app.run_secrets import RunSecrets, SecretSource
-from stepline.app.scratch import ScratchFolders
 from stepline.app.workflow_record import Origin, workflow_record
 from stepline.app.workflow_runner import Reporter, WorkflowRunner
 from stepline.engine import create_workflow
@@ -43,7 +42,6 @@ class RunPorts:
         clock: Returns seconds since the epoch.
         sleep: Waits for a number of seconds.
         new_id: Returns an identifier that nothing else has.
-        scratch_root: Folder in which attempts get a scratch folder each.
         cache_dir: Folder for what may be kept between runs.
     """
 
@@ -55,7 +53,6 @@ class RunPorts:
     clock: Callable[[], float]
     sleep: Callable[[float], None]
     new_id: Callable[[], str]
-    scratch_root: str
     cache_dir: Path
 
 
@@ -267,7 +264,6 @@ class _Session:
             schemas=ports.schemas,
             now=ports.now,
             new_id=ports.new_id,
-            scratch=ScratchFolders(ports.scratch_root),
             bucket=self._request.bucket,
         )
 

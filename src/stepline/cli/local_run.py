@@ -9,13 +9,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
 from stepline import settings
-from stepline.app.folders import remove_folder
 from stepline.app.run_local import RunPorts, RunResult
 from stepline.app.run_plan import Machine
 from stepline.app.workflow_runner import Attempt
@@ -27,8 +27,9 @@ from stepline.errors import Location, PlatformError, SettingsError, TaskError
 from stepline.frozen import frozen
 from stepline.model.task import Isolation, OutcomeKind
 from stepline.model.workflow import Workflow, WorkflowStatus
-from stepline.ports.executor import ExecutorOptions, LogLine
+from stepline.ports.executor import Executor, ExecutorOptions, LogLine
 from stepline.ports.lake import LOG_NAME, RECORD_FILES, RECORD_NAME
+from stepline.workers.folders import remove_folder
 
 _SHOWN_CHARACTERS = 2000
 
@@ -167,16 +168,18 @@ class LocalRun:
         ids = self.choices.ids
         return RunPorts(
             lake=self.lake,
-            executor=self.plugins.executor,
+            executor=self._executor,
             secret_backend=self.plugins.secret_backend,
             schemas=self.plugins.schema_source(ids) if ids else None,
             now=_now,
             clock=time.time,
             sleep=time.sleep,
             new_id=lambda: next(self._ids, None) or _new_id(),
-            scratch_root=str(self.work / "scratch"),
             cache_dir=self.cache_dir,
         )
+
+    def _executor(self, name: str, options: ExecutorOptions) -> Executor:
+        return self.plugins.executor(name, replace(options, scratch=str(self.work / "scratch")))
 
     @contextmanager
     def session(self, names: Sequence[str]) -> Iterator[Progress]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import field
 from typing import Any, NamedTuple, Protocol
 
 from stepline.frozen import frozen
-from stepline.model.task import Isolation, TaskOutcome, TaskRequest
+from stepline.model.task import Isolation, Limits, TaskOutcome, TaskRequest
 from stepline.model.task_script import TaskScript
 
 
@@ -58,12 +59,15 @@ class ExecutorOptions:
         task_env: Environment variables that tasks get; recorded, so never secrets.
         isolation: How tasks are kept apart.
         allow_before_install: Let ``init/before_install`` run on this machine.
+        scratch: Folder, of the executor alone and on the disk of the file store, for what
+            tasks and the platform share; made when it is needed. Empty: a temporary one.
         tell: Told in a few words of what takes long.
     """
 
     task_env: Mapping[str, str] = field(default_factory=dict)
     isolation: Isolation = Isolation.FORK
     allow_before_install: bool = False
+    scratch: str = ""
     tell: Callable[[str], None] = _say_nothing
 
 
@@ -82,6 +86,28 @@ class TaskServices(Protocol):
 
     def started(self, at: float) -> None:
         """Learn that user code begins, at ``at`` seconds since the epoch."""
+
+
+class Seat(Protocol):
+    """A place for one attempt, which nobody else has until it is given back.
+
+    Attributes:
+        scratch: Folder that the task and the platform share, for bulk bytes, as the
+            platform sees it. It is empty at first, and emptied when the seat is given back.
+    """
+
+    scratch: str
+
+    def run(self, request: TaskRequest, *, services: TaskServices) -> TaskOutcome:
+        """Run one attempt, or only its import where it asks for no more, and wait for its end.
+
+        Args:
+            request: The attempt, with the limits that the seat was taken for.
+            services: Who answers the task's calls and takes its output.
+
+        Raises:
+            PlatformError: The attempt could not be started.
+        """
 
 
 class Executor(Protocol):
@@ -104,19 +130,15 @@ class Executor(Protocol):
     def warm_up(self, version: ScriptVersion) -> None:
         """Start what a first task would wait for, and return at once."""
 
-    def run(
-        self, version: ScriptVersion, request: TaskRequest, *, services: TaskServices, scratch: str
-    ) -> TaskOutcome:
-        """Run one attempt, or only its import where it asks for no more, and wait for its end.
+    def seat(self, version: ScriptVersion, limits: Limits) -> AbstractContextManager[Seat]:
+        """Take a place for one attempt, and give it back at the end.
 
         Args:
             version: The task script, prepared before.
-            request: The attempt.
-            services: Who answers the task's calls and takes its output.
-            scratch: Folder that the task and the platform share, for bulk bytes.
+            limits: Those of the attempt.
 
         Raises:
-            PlatformError: The attempt could not be started.
+            PlatformError: There is no place, or it cannot hold the limits.
         """
 
     def cancel(self, task_id: str) -> None:

@@ -94,6 +94,7 @@ def make_service(
         task_env=settings.task_env,
         isolation=Isolation(settings.isolation),
         allow_before_install=settings.allow_before_install,
+        scratch=str(home / "scratch"),
     )
     ports = ServicePorts(
         state=state,

@@ -16,9 +16,9 @@ from typing import Any
 from stepline.app.call_errors import CallRefused
 from stepline.app.task_context import TaskContextService
 from stepline.errors import PlatformError
-from stepline.model.task import OutcomeKind, TaskOutcome, TaskRequest
+from stepline.model.task import Limits, OutcomeKind, TaskOutcome, TaskRequest
 from stepline.model.task_script import Function
-from stepline.ports.executor import ScriptVersion, TaskServices
+from stepline.ports.executor import ScriptVersion, Seat, TaskServices
 from stepline.testing.kit.output import captured
 from stepline.testing.kit.script_import import importable
 from stepline_sdk.context import Context
@@ -107,10 +107,18 @@ class InProcessExecutor:
     def warm_up(self, version: ScriptVersion) -> None:
         """Nothing has to be started."""
 
-    def run(
+    @contextmanager
+    def seat(self, version: ScriptVersion, limits: Limits) -> Iterator[Seat]:
+        """Take a place for one attempt; limits are not held."""
+        del limits
+        self._root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._root, prefix="scratch-") as scratch:
+            yield _InProcessSeat(self, version, scratch)
+
+    def attempt(
         self, version: ScriptVersion, request: TaskRequest, *, services: TaskServices, scratch: str
     ) -> TaskOutcome:
-        """Run one attempt to its end."""
+        """Run one attempt to its end, for a seat."""
         function = version.script.find(request.function)
         if function is None:
             raise PlatformError(f"{version.name} does not expose '{request.function}'")
@@ -188,6 +196,21 @@ class InProcessExecutor:
     def _failed(self, kind: str, error: Exception) -> dict[str, Any]:
         self.raised = error.with_traceback(_users_part(error.__traceback__))
         return failures.failure(kind, error)
+
+
+class _InProcessSeat:
+    """A place for one attempt in the calling thread."""
+
+    def __init__(self, executor: InProcessExecutor, version: ScriptVersion, scratch: str) -> None:
+        self.scratch = scratch
+        self._executor = executor
+        self._version = version
+
+    def run(self, request: TaskRequest, *, services: TaskServices) -> TaskOutcome:
+        """Run one attempt to its end."""
+        return self._executor.attempt(
+            self._version, request, services=services, scratch=self.scratch
+        )
 
 
 def _context(

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from stepline.model.task import Limits, OutcomeKind
-from tests.support.executors import OUTCOMES, Bench, Services
+from tests.support.executors import OUTCOMES, Bench, Services, attempt
 
 
 def test_executor_missing_module_is_named_with_the_line_that_imports_it(bench):
@@ -108,20 +108,18 @@ def test_executor_module_imported_late_is_found_by_every_task(bench):
         ("import_spins.f", OutcomeKind.TIMED_OUT),
     ],
 )
-def test_executor_import_only_ends_as_the_import_does(bench, tmp_path, function, kind):
+def test_executor_import_only_ends_as_the_import_does(bench, function, kind):
     request = bench.request(function, limits=Limits(timeout_s=2.0))
     request = replace(request, import_only=True)
-    outcome = bench.executor.run(
-        bench.version(function), request, services=Services(), scratch=str(tmp_path)
-    )
+    outcome = attempt(bench.executor, bench.version(function), request, Services())
     assert outcome.kind is kind
 
 
-def test_executor_import_only_does_not_call_the_function(bench, tmp_path):
+def test_executor_import_only_does_not_call_the_function(bench):
     services = Services()
     request = replace(bench.request("import_prints.f"), import_only=True)
     version = bench.version("import_prints.f")
-    outcome = bench.executor.run(version, request, services=services, scratch=str(tmp_path))
+    outcome = attempt(bench.executor, version, request, services)
     assert outcome.succeeded
     assert outcome.value == {}
     assert services.started_at is None

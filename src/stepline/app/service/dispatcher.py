@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from stepline.app.attempt_plans import Place, attempt_plan
@@ -45,6 +46,7 @@ class DispatcherPorts:
         flow: The rules.
         platform: The adapters of attempts.
         logs: Output of tasks.
+        scratch: Folder of the executor's, on whose disk there must be room.
         secrets: Secrets of all workflows.
         place: Where a workflow runs, by its pipeline's id.
         clock: Returns seconds since the epoch.
@@ -56,6 +58,7 @@ class DispatcherPorts:
     flow: Flow
     platform: Platform
     logs: LogStore
+    scratch: Path
     secrets: ServiceSecrets
     place: Callable[[str], Place]
     clock: Callable[[], float]
@@ -140,7 +143,7 @@ class Dispatcher:
 
     def _claimed(self) -> _Claim | None:
         # On a full disk attempts would only be lost; they wait for room, and /health says so.
-        if space_problem(self._ports.platform.scratch.root):
+        if space_problem(self._ports.scratch):
             return None
         try:
             self._put_back()

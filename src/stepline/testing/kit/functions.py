@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import Any
 
 from stepline.app.attempts import AttemptPlan, AttemptRecord, Platform, Secrecy, run_attempt
-from stepline.app.scratch import ScratchFolders
 from stepline.errors import TaskError
 from stepline.model.task import Limits
 from stepline.model.values import Json
@@ -105,7 +104,6 @@ class RunFunction:
             schemas=session.schemas,
             now=session.clock.now,
             new_id=session.ids.new,
-            scratch=ScratchFolders(str(session.folder / "scratch")),
         )
         return run_attempt(
             plan,

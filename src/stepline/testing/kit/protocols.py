@@ -246,7 +246,6 @@ class RunProtocol:
             clock=session.clock.time,
             sleep=session.clock.sleep,
             new_id=session.ids.new,
-            scratch_root=str(session.folder / "scratch"),
             cache_dir=session.project.cache_dir,
         )
 

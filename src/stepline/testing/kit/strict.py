@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from stepline.model.task import TaskOutcome, TaskRequest
-from stepline.ports.executor import Executor, LogLine, ScriptVersion, TaskServices
+from stepline.model.task import Limits, TaskOutcome, TaskRequest
+from stepline.ports.executor import Executor, LogLine, ScriptVersion, Seat, TaskServices
 from stepline.testing.kit.files import Files
 from stepline.testing.kit.secrets import Secrets
 
@@ -142,9 +143,23 @@ class StrictExecutor:
         self._strictness = strictness
         self._fail = fail
 
-    def run(
-        self, version: ScriptVersion, request: TaskRequest, *, services: TaskServices, scratch: str
-    ) -> TaskOutcome:
+    @contextmanager
+    def seat(self, version: ScriptVersion, limits: Limits) -> Iterator[Seat]:
+        """Take a place for one attempt."""
+        with self._executor.seat(version, limits) as seat:
+            yield _StrictSeat(seat, self._strictness, self._fail)
+
+
+class _StrictSeat:
+    """A place for one attempt that may ask only for what the test provides."""
+
+    def __init__(self, seat: Seat, strictness: Strictness, fail: Callable[[str], None]) -> None:
+        self.scratch = seat.scratch
+        self._seat = seat
+        self._strictness = strictness
+        self._fail = fail
+
+    def run(self, request: TaskRequest, *, services: TaskServices) -> TaskOutcome:
         """Run one attempt and wait for its end."""
         watched = StrictServices(services, self._strictness, fail=self._fail)
-        return self._executor.run(version, request, services=watched, scratch=scratch)
+        return self._seat.run(request, services=watched)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepline.app.folders import remove_folder
+from stepline.workers.folders import remove_folder
 
 
 def test_remove_folder_takes_files_links_and_locked_folders(tmp_path):
@@ -23,3 +23,13 @@ def test_remove_folder_takes_files_links_and_locked_folders(tmp_path):
 def test_remove_folder_that_is_not_there_is_no_error(tmp_path):
     remove_folder(tmp_path / "none")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_remove_folder_of_a_link_leaves_what_it_leads_to(tmp_path):
+    kept = tmp_path / "kept" / "file"
+    kept.parent.mkdir()
+    kept.touch()
+    (tmp_path / "link").symlink_to(kept.parent)
+    remove_folder(tmp_path / "link")
+    assert kept.exists()
+    assert not (tmp_path / "link").is_symlink()

@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from stepline.errors import PlatformError
-from stepline.model.task import Limits, Network, OutcomeKind, TaskOutcome, TaskRequest
+from stepline.model.task import OutcomeKind, TaskOutcome, TaskRequest
 from stepline.model.task_script import Function
 from stepline_sdk import wire
 
-_UNHELD = ("pids", "cpus", "tmp_bytes")
 
+def task_frame(
+    request: TaskRequest, function: Function, *, scratch: str, inside: str
+) -> dict[str, Any]:
+    """Return the frame that starts an attempt; a large input is written to ``scratch``.
 
-def task_frame(request: TaskRequest, function: Function, *, scratch: str) -> dict[str, Any]:
-    """Return the frame that starts an attempt; a large input is written to ``scratch``."""
+    Args:
+        request: The attempt.
+        function: What to call.
+        scratch: The shared folder, as the platform sees it.
+        inside: The same folder as the worker sees it.
+    """
     data = {"input": request.input, "context": dict(request.context)}
     return {
         "type": "task",
@@ -27,25 +33,9 @@ def task_frame(request: TaskRequest, function: Function, *, scratch: str) -> dic
             "timeout_s": request.limits.timeout_s,
             "log_bytes": request.limits.log_bytes,
         },
-        "scratch": scratch,
+        "scratch": inside,
         "import_only": request.import_only,
     }
-
-
-def refuse_unheld(limits: Limits) -> None:
-    """Refuse an attempt whose limits a plain process cannot be held to.
-
-    Raises:
-        PlatformError: A limit is asked for that would be ignored.
-    """
-    unheld = [name for name in _UNHELD if getattr(limits, name) is not None]
-    if limits.network is not Network.HOST:
-        unheld.append(f"network '{limits.network.value}'")
-    if unheld:
-        raise PlatformError(
-            f"the executor 'process' cannot hold the limit: {', '.join(unheld)}",
-            hint="leave it out, or use an executor that runs tasks in containers",
-        )
 
 
 def outcome(frame: dict[str, Any], *, scratch: str) -> TaskOutcome:

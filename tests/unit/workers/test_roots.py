@@ -6,7 +6,7 @@ import time
 import pytest
 
 from stepline.errors import PlatformError
-from stepline.plugins.executor_process.roots import make_root, remove_forsaken, root_name
+from stepline.workers.roots import make_root, remove_forsaken, root_name
 
 # More than any process can have.
 DEAD = 9_999_999
