@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -17,9 +18,12 @@ from stepline.ports.executor import Executor, ExecutorOptions
 from stepline.ports.lake import LocalLake
 from stepline.ports.schemas import SchemaSource
 from stepline.ports.secrets import SecretBackend, SecretStore
+from stepline.settings import Settings, images_dir
 
 if TYPE_CHECKING:
     from stepline.ports.durable_files import DurableFileStore
+    from stepline.ports.engine import ContainerEngine, Credential
+    from stepline.ports.images import ImageOptions, Images
     from stepline.ports.logs import LogStore
     from stepline.ports.state import State
     from stepline.ports.watcher import FolderWatcher, Found
@@ -49,9 +53,19 @@ class Plugins:
     Args:
         cache_dir: Where the list of entry points is kept between runs.
         environ: Environment variables of the platform.
+        settings: All settings.
+
+    Attributes:
+        credential: Returns what the registry of a reference asks for; None for nothing.
     """
 
-    def __init__(self, cache_dir: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, cache_dir: Path, environ: Mapping[str, str], settings: Settings | None = None
+    ) -> None:
+        self.credential: Callable[[str], Credential | None] = lambda reference: None
+        self._settings = settings or Settings()
+        self._engine: ContainerEngine | None = None
+        self._images: Images | None = None
         self._cache_dir = cache_dir
         self._environ = environ
         self._entries: list[PluginEntry] | None = None
@@ -111,10 +125,42 @@ class Plugins:
     def executor(self, name: str, options: ExecutorOptions) -> Executor:
         """Return the executor of this name."""
         self.load(f"executor.{name}")
+        options = replace(options, images=self.images, engine=self.engine)
         executor: Executor | None = self.manager.hook.stepline_executor(
             name=name, options=options, cache_dir=self._cache_dir, environ=self._environ
         )
         return self._provided(executor, f"executor.{name}", "stepline_executor")
+
+    def engine(self, name: str = "docker") -> ContainerEngine:
+        """Return the container engine; it is connected when it is first used."""
+        if self._engine is None:
+            self.load(f"engine.{name}")
+            engine: ContainerEngine | None = self.manager.hook.stepline_engine(
+                name=name, environ=self._environ
+            )
+            self._engine = self._provided(engine, f"engine.{name}", "stepline_engine")
+        return self._engine
+
+    def images(self) -> Images:
+        """Return the images of this machine."""
+        if self._images is None:
+            self.load("images.local")
+            images: Images | None = self.manager.hook.stepline_images(
+                name="local", options=self._image_options(), environ=self._environ
+            )
+            self._images = self._provided(images, "images.local", "stepline_images")
+        return self._images
+
+    def _image_options(self) -> ImageOptions:
+        from stepline.ports.images import ImageOptions
+
+        own = self._settings.images_dir
+        return ImageOptions(
+            folder=Path(own).absolute() if own else images_dir(self._environ),
+            bases=self._settings.bases,
+            engine=self.engine,
+            credential=self.credential,
+        )
 
     def local_lake(self, folder: Path) -> LocalLake:
         """Return the files of one local run, new bytes going to ``folder``."""

@@ -32,6 +32,8 @@ class Settings:
         task_env: Environment variables that tasks get; recorded, so never secrets.
         plugins: Names of further entry points to load, such as ``observer.slack``.
         allow_before_install: Let ``init/before_install`` run on this machine.
+        images_dir: Folder of images and their layers; empty for one of the user's own.
+        bases: Base images by runtime, ``3.N`` or ``3.N-hook``: references of a registry.
         workers: Tasks that the service runs at a time; 0 means two more than there are processors.
     """
 
@@ -41,6 +43,8 @@ class Settings:
     task_env: Mapping[str, str] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
     allow_before_install: bool = False
+    images_dir: str = ""
+    bases: Mapping[str, str] = field(default_factory=dict)
     workers: int = 0
 
 
@@ -52,6 +56,14 @@ def cache_dir(environ: Mapping[str, str]) -> Path:
     if common.startswith("/"):  # a relative one is to be ignored, by its specification
         return Path(common, "stepline")
     return Path(environ.get("HOME") or "/", ".cache", "stepline")
+
+
+def images_dir(environ: Mapping[str, str]) -> Path:
+    """Return the folder of images where no setting names one."""
+    common = environ.get("XDG_DATA_HOME", "")
+    if common.startswith("/"):
+        return Path(common, "stepline", "images")
+    return Path(environ.get("HOME") or "/", ".local", "share", "stepline", "images")
 
 
 def read_settings(text: str, *, path: str, environ: Mapping[str, str]) -> Settings:
@@ -241,6 +253,8 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "task_env": _variables,
     "plugins": _names,
     "allow_before_install": _flag,
+    "images_dir": _text,
+    "bases": _variables,
     "workers": _count,
 }
 """By setting: returns the value of what TOML has for it."""
@@ -249,6 +263,7 @@ _FROM_TEXT: dict[str, Callable[[str], object]] = {
     "task_env": _variables_of,
     "plugins": _names_of,
     "allow_before_install": _flag_of,
+    "bases": _variables_of,
     "workers": _count_of,
 }
 """By setting: turns an environment variable into what TOML would have; others are text."""

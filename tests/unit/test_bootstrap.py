@@ -216,8 +216,9 @@ def test_executor_gets_options_cache_and_environment(plugins, cache):
         return (name, options, cache_dir, environ)
 
     plugins.add("executor.x", "plugin_x", stepline_executor=hookimpl(stepline_executor))
-    options = ExecutorOptions({"TZ": "UTC"})
-    assert plugins.executor("x", options) == ("x", options, cache, {})
+    name, options, *others = plugins.executor("x", ExecutorOptions({"TZ": "UTC"}))
+    assert (name, options.task_env, others) == ("x", {"TZ": "UTC"}, [cache, {}])
+    assert (options.images, options.engine) == (plugins.images, plugins.engine)
 
 
 def test_observers_are_all_told_and_their_faults_are_named(plugins):

@@ -20,12 +20,15 @@ EXAMPLES = {
     "task_env": ('{TZ = "UTC", U = "a:b=c"}', '{"TZ": "UTC", "U": "a:b=c"}', None),
     "plugins": ('["observer.a", "observer.b"]', "observer.a, observer.b,", None),
     "allow_before_install": ("true", "yes", True),
+    "images_dir": ('"/srv/images"', "/srv/images", "/srv/images"),
+    "bases": ('{"3.9" = "reg/py:3.9"}', '{"3.9": "reg/py:3.9"}', None),
     "workers": ("4", "4", 4),
 }
 VALUES = {
     **{name: value for name, (_, _, value) in EXAMPLES.items()},
     "task_env": {"TZ": "UTC", "U": "a:b=c"},
     "plugins": ("observer.a", "observer.b"),
+    "bases": {"3.9": "reg/py:3.9"},
 }
 
 
@@ -65,6 +68,7 @@ def test_read_settings_variable_sets_it_and_wins_over_the_file(name):
         "task_env": '{A = "b"}',
         "plugins": '["observer.c"]',
         "allow_before_install": "false",
+        "bases": '{"3.11" = "b"}',
         "workers": "3",
     }
     line = other.get(name, '"python3.12"')

@@ -103,7 +103,7 @@ class LocalRun:
         self.choices = choices
         self.settings = read_settings_file(environ)
         self.cache_dir = settings.cache_dir(environ)
-        self.plugins = Plugins(self.cache_dir, environ)
+        self.plugins = Plugins(self.cache_dir, environ, self.settings)
         self.plugins.load_all(self.settings.plugins)
         self.workflow_id = _new_id()
         self.out = choices.out or Path(".stepline", "runs", self.workflow_id)

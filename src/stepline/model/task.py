@@ -56,6 +56,7 @@ class Limits:
         cpus: Processors, as a share of time.
         tmp_bytes: Scratch space, bytes.
         network: What the task may reach.
+        fresh: Whether nothing else may have run, or run later, where it runs.
     """
 
     memory_mb: int | None = DEFAULT_MEMORY_MB
@@ -66,6 +67,7 @@ class Limits:
     cpus: float | None = None
     tmp_bytes: int | None = None
     network: Network = Network.HOST
+    fresh: bool = False
 
 
 @frozen

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import field
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from stepline.errors import PlatformError
 from stepline.frozen import frozen
 from stepline.model.task import Isolation, Limits, TaskOutcome, TaskRequest
 from stepline.model.task_script import TaskScript
+
+if TYPE_CHECKING:
+    from stepline.ports.engine import ContainerEngine
+    from stepline.ports.images import Images
 
 
 class LogLine(NamedTuple):
@@ -51,6 +56,14 @@ def _say_nothing(text: str) -> None:
     """Nobody wants to know."""
 
 
+def _no_images() -> Images:
+    raise PlatformError("there are no images here")
+
+
+def _no_engine() -> ContainerEngine:
+    raise PlatformError("there is no container engine here")
+
+
 @frozen
 class ExecutorOptions:
     """How an executor is to treat all tasks of a run.
@@ -59,6 +72,8 @@ class ExecutorOptions:
         task_env: Environment variables that tasks get; recorded, so never secrets.
         isolation: How tasks are kept apart.
         allow_before_install: Let ``init/before_install`` run on this machine.
+        images: Returns the images of this machine, for executors that run tasks in them.
+        engine: Returns the container engine, for executors that use one.
         scratch: Folder, of the executor alone and on the disk of the file store, for what
             tasks and the platform share; made when it is needed. Empty: a temporary one.
         tell: Told in a few words of what takes long.
@@ -67,6 +82,8 @@ class ExecutorOptions:
     task_env: Mapping[str, str] = field(default_factory=dict)
     isolation: Isolation = Isolation.FORK
     allow_before_install: bool = False
+    images: Callable[[], Images] = _no_images
+    engine: Callable[[], ContainerEngine] = _no_engine
     scratch: str = ""
     tell: Callable[[str], None] = _say_nothing
 
@@ -115,8 +132,12 @@ class Executor(Protocol):
 
     name: str
 
-    def prepare(self, version: ScriptVersion) -> str:
+    def prepare(self, version: ScriptVersion, *, tell: Callable[[str], None] | None = None) -> str:
         """Make the environment of a version, or find it made.
+
+        Args:
+            version: The task script.
+            tell: Told what is going on, in place of the options' one.
 
         Returns:
             What identifies the environment, for the attempt's record.

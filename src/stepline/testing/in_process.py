@@ -99,9 +99,9 @@ class InProcessExecutor:
         self._count = 0
         self.raised: BaseException | None = None
 
-    def prepare(self, version: ScriptVersion) -> str:
+    def prepare(self, version: ScriptVersion, *, tell: Callable[[str], None] | None = None) -> str:
         """Return what the environment is: this process's own."""
-        del version
+        del version, tell
         return f"{self.name} python{sys.version_info.major}.{sys.version_info.minor}"
 
     def warm_up(self, version: ScriptVersion) -> None:

@@ -59,7 +59,6 @@ class Environments:
         folder: Where environments are kept.
         environ: Environment of the platform: PATH, proxies and index settings.
         allow_hooks: Run ``init/before_install`` where a script has one.
-        tell: Told when an environment is about to be made, which takes long.
     """
 
     def __init__(
@@ -68,15 +67,19 @@ class Environments:
         *,
         environ: Mapping[str, str],
         allow_hooks: bool,
-        tell: Callable[[str], None] = _say_nothing,
     ) -> None:
         self._folder = folder
         self._environ = environ
         self._allow_hooks = allow_hooks
-        self._tell = tell
 
-    def get(self, version: ScriptVersion) -> Environment:
+    def get(
+        self, version: ScriptVersion, tell: Callable[[str], None] = _say_nothing
+    ) -> Environment:
         """Return the environment of a version, making it if need be.
+
+        Args:
+            version: The task script.
+            tell: Told when it is about to be made, which takes long.
 
         Raises:
             ConfigError: A requirement cannot be installed, the hook fails, or there
@@ -100,7 +103,7 @@ class Environments:
         if not _is_usable(home, environment):
             with _locked(self._folder, key) as lock:
                 if not _is_usable(home, environment):
-                    self._tell(f"making the environment of {version.name}")
+                    tell(f"making the environment of {version.name}")
                     self._make(home, version, lock)
         return environment
 

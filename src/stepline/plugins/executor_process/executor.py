@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,7 +49,6 @@ class ProcessExecutor:
             cache_dir / "environments",
             environ=environ,
             allow_hooks=options.allow_before_install,
-            tell=options.tell,
         )
         self._memory = memory
         self._root = root_name(environ)
@@ -59,9 +58,9 @@ class ProcessExecutor:
         self._pool: WorkerPool[_Key, Worker] = WorkerPool(idle_s=idle_s)
         self._scratch = ScratchFolders(options.scratch)
 
-    def prepare(self, version: ScriptVersion) -> str:
+    def prepare(self, version: ScriptVersion, *, tell: Callable[[str], None] | None = None) -> str:
         """Make the version's environment, or find it made."""
-        return self._environment(version).key
+        return self._environment(version, tell).key
 
     def warm_up(self, version: ScriptVersion) -> None:
         """Start a worker that has loaded the script by the time it gets a task."""
@@ -74,7 +73,8 @@ class ProcessExecutor:
         refuse_unheld(limits)
         scratch = self._scratch.take()
         try:
-            with self._pool.lend(_key(version), lambda: self._start(version)) as worker:
+            key, fresh = _key(version), limits.fresh
+            with self._pool.lend(key, lambda: self._start(version), keep=not fresh) as worker:
                 yield WorkerSeat(worker, version, pool=self._pool, scratch=scratch)
         finally:
             self._scratch.give_back(scratch)
@@ -88,10 +88,12 @@ class ProcessExecutor:
         self._pool.close()
         self._scratch.close()
 
-    def _environment(self, version: ScriptVersion) -> Environment:
+    def _environment(
+        self, version: ScriptVersion, tell: Callable[[str], None] | None = None
+    ) -> Environment:
         key = _key(version)
         if key not in self._ready:
-            self._ready[key] = self._environments.get(version)
+            self._ready[key] = self._environments.get(version, tell or self._options.tell)
         return self._ready[key]
 
     def _start(self, version: ScriptVersion) -> Worker:
