@@ -1,0 +1,1 @@
+"""Images of task scripts on this machine: made by assembling layers."""
