@@ -16,12 +16,8 @@ from pathlib import Path
 
 from stepline.errors import ConfigError, Location, PlatformError
 from stepline.frozen import frozen
+from stepline.packages.requirements import HOOK, depend_on_folder, read_requirements
 from stepline.plugins.executor_process.pythons import find_python
-from stepline.plugins.executor_process.requirements import (
-    HOOK,
-    depend_on_folder,
-    read_requirements,
-)
 from stepline.ports.executor import ScriptVersion
 
 _MARKER = "environment.json"

@@ -3,7 +3,7 @@
 import pytest
 
 from stepline.errors import Location
-from stepline.plugins.executor_process.requirements import depend_on_folder, line_at_fault
+from stepline.packages.requirements import depend_on_folder, line_at_fault
 
 
 @pytest.mark.parametrize(
