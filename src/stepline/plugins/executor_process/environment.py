@@ -16,6 +16,7 @@ from pathlib import Path
 
 from stepline.errors import ConfigError, Location, PlatformError
 from stepline.frozen import frozen
+from stepline.model.task_script import ImageChoices
 from stepline.packages.requirements import HOOK, depend_on_folder, read_requirements
 from stepline.plugins.executor_process.pythons import find_python
 from stepline.ports.executor import ScriptVersion
@@ -78,10 +79,14 @@ class Environments:
             tell: Told when it is about to be made, which takes long.
 
         Raises:
-            ConfigError: A requirement cannot be installed, the hook fails, or there
-                is a hook and hooks are not allowed here.
+            ConfigError: A requirement cannot be installed, the hook fails, there is a
+                hook and hooks are not allowed here, or only an image can have what the
+                script requires.
             PlatformError: No such Python, or the folder cannot be written.
         """
+        _refuse_ungiven(version)
+        for words in _missing(version.script.image):
+            tell(f"warning: {words}, which the executor process does not give")
         has_hook = Path(version.folder, HOOK).is_file()
         if has_hook and not self._allow_hooks:
             raise ConfigError(
@@ -149,6 +154,27 @@ class Environments:
         except BaseException:
             remove_home(home)
             raise
+
+
+def _refuse_ungiven(version: ScriptVersion) -> None:
+    """Refuse a script whose packages only an image gets."""
+    image = version.script.image
+    for key, names in (("groups", image.groups), ("components", image.components)):
+        if names:
+            raise ConfigError(
+                f"{version.name} requires the {key} {', '.join(names)}, which only images get",
+                where=Location("config.json"),
+                hint="run it with the executor docker or sandbox, or name what it needs in "
+                f"requirements.txt in place of image.{key}",
+            )
+
+
+def _missing(image: ImageChoices) -> Iterator[str]:
+    """Give what a script may lack outside of an image, in words."""
+    if image.reference:
+        yield f"config.json names the image {image.reference}"
+    if image.system:
+        yield f"config.json names the Debian packages {', '.join(image.system)}"
 
 
 def _is_usable(home: Path, environment: Environment) -> bool:
