@@ -247,6 +247,7 @@ def spill(value: object, folder: str, name: str) -> dict[str, str]:
         pass
     with open(path, "x", encoding="ascii") as file:
         file.write(text)
+        os.fchmod(file.fileno(), 0o644)  # the other end may be another user; the folder is theirs
     return {"file": name}
 
 

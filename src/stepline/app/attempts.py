@@ -184,6 +184,7 @@ class _NoSeat:
 
     error: PlatformError
     scratch: str = ""
+    shares_paths: bool = True
 
     def run(self, request: TaskRequest, *, services: TaskServices) -> TaskOutcome:
         """Fail as the seat did."""
@@ -200,7 +201,7 @@ def _attempted(
     seat: Seat,
 ) -> AttemptRecord:
     """Run an attempt; return its record, with nothing written yet."""
-    scope = _scope(plan, platform, secrecy, files=files, scratch=seat.scratch)
+    scope = _scope(plan, platform, secrecy, files=files, seat=seat)
     services = _Services(TaskContextService(scope), secrecy.masker, log)
     outcome = _run(seat, _request(plan), services)
     services.end()
@@ -227,13 +228,14 @@ def _scope(
     secrecy: Secrecy,
     *,
     files: AttemptFiles,
-    scratch: str,
+    seat: Seat,
 ) -> AttemptScope:
     function = plan.version.script.find(plan.function)
     return AttemptScope(
         values=plan.context,
         files=files,
-        scratch_dir=scratch,
+        scratch_dir=seat.scratch,
+        link_reads=seat.shares_paths,
         now=platform.now,
         new_id=platform.new_id,
         allowed_ids=function.allowed_ids if function else None,

@@ -58,6 +58,7 @@ def get_presigned_url(scope: AttemptScope, params: Mapping[str, Any]) -> Json:
     # Named as the file is, in a folder of its own: readers go by the extension.
     folder = f"url-{scope.new_id()}"
     os.mkdir(os.path.join(scope.scratch_dir, folder))
+    os.chmod(os.path.join(scope.scratch_dir, folder), 0o755)
     name = f"{folder}/{record.name}"
     _place(scope, record, name)
     return {"url": None, "scratch": name}
@@ -74,4 +75,5 @@ def _place(scope: AttemptScope, record: FileRecord, name: str) -> bool:
 
     with scope.files.bytes.open(record.blob) as source, open(target, "xb") as copy:
         shutil.copyfileobj(source, copy, 1024 * 1024)
+        os.fchmod(copy.fileno(), 0o644)  # the task may be another user, in a folder of its own
     return True

@@ -103,9 +103,11 @@ class Container(Protocol):
 
     Attributes:
         id: The engine's id.
+        owner: Value of its `LABEL`.
     """
 
     id: str
+    owner: str
 
     def wait(self, *, timeout_s: float | None = None) -> ContainerEnd | None:
         """Wait for its end; None where it still runs after the time."""

@@ -111,9 +111,11 @@ class Seat(Protocol):
     Attributes:
         scratch: Folder that the task and the platform share, for bulk bytes, as the
             platform sees it. It is empty at first, and emptied when the seat is given back.
+        shares_paths: Whether the task sees the files of this machine under the same paths.
     """
 
     scratch: str
+    shares_paths: bool
 
     def run(self, request: TaskRequest, *, services: TaskServices) -> TaskOutcome:
         """Run one attempt, or only its import where it asks for no more, and wait for its end.

@@ -201,6 +201,8 @@ class InProcessExecutor:
 class _InProcessSeat:
     """A place for one attempt in the calling thread."""
 
+    shares_paths = True
+
     def __init__(self, executor: InProcessExecutor, version: ScriptVersion, scratch: str) -> None:
         self.scratch = scratch
         self._executor = executor

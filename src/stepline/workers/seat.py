@@ -32,6 +32,7 @@ class WorkerSeat:
         inside: str = "",
     ) -> None:
         self.scratch = scratch
+        self.shares_paths = not inside
         self._worker = worker
         self._version = version
         self._pool = pool

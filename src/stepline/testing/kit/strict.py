@@ -154,7 +154,7 @@ class _StrictSeat:
     """A place for one attempt that may ask only for what the test provides."""
 
     def __init__(self, seat: Seat, strictness: Strictness, fail: Callable[[str], None]) -> None:
-        self.scratch = seat.scratch
+        self.scratch, self.shares_paths = seat.scratch, seat.shares_paths
         self._seat = seat
         self._strictness = strictness
         self._fail = fail
