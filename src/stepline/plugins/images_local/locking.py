@@ -1,0 +1,237 @@
+"""Locks: the requirements of a task script, each pinned, with the hashes of its files.
+
+A lock is text that pip and uv read. Its lines name no machine, so it can be kept and shown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from stepline.errors import ConfigError, Location, PlatformError
+from stepline.packages.requirements import REQUIREMENTS, line_at_fault, read_requirements
+from stepline.packages.uv import CommandFailed, index_arguments, run_uv
+
+PLATFORM = "x86_64-manylinux_2_28"
+"""What wheels must run on: every Debian from bullseye on has this C library, or a newer one."""
+
+_WITHOUT_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
+_UNREACHABLE = re.compile(
+    r"error sending request|client error \(Connect\)|operation timed out|dns error"
+    r"|HTTP status (?:client error \((?:401|403|407|429)|server error)"
+)
+_INDEX_OPTIONS = (
+    "-i",
+    "--index-url",
+    "--extra-index-url",
+    "-f",
+    "--find-links",
+    "--no-index",
+    "--trusted-host",
+    "--pre",
+)
+# What a lock may depend on besides requirements.txt.
+_LOCAL = (".txt", ".in", ".whl", ".zip", ".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".toml", ".cfg")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_HASH = re.compile(r"--hash[= ]\s*(\w+:[0-9A-Fa-f]+)")
+
+
+class WithoutWheel(ConfigError):
+    """Requirements have no wheel for the runtime.
+
+    Args:
+        what: What went wrong.
+        where: The line of requirements.txt that is at fault.
+        requirements: Those without a wheel, as pip reads them.
+    """
+
+    def __init__(self, what: str, *, where: Location, requirements: tuple[str, ...]) -> None:
+        hint = "take a version that has a wheel, or put a wheel of it into dependencies/"
+        super().__init__(what, where=where, hint=hint)
+        self.requirements = requirements
+
+
+def lock_requirements(
+    folder: Path, *, runtime: str, environ: Mapping[str, str], wheels: Path | None = None
+) -> str:
+    """Return the lock of a folder's requirements.txt; empty where it asks for nothing.
+
+    Args:
+        folder: The task script's folder.
+        runtime: Python to install for, ``3.N``.
+        environ: Environment of the platform.
+        wheels: Folder of further wheels.
+
+    Raises:
+        WithoutWheel: There are requirements that have no wheel.
+        ConfigError: The requirements cannot be met.
+        PlatformError: The package index cannot be used.
+    """
+    with tempfile.NamedTemporaryFile("w+", suffix=".txt") as output:
+        arguments = ["pip", "compile", REQUIREMENTS, "--output-file", output.name]
+        arguments += ["--generate-hashes", "--no-header", "--no-annotate", "--no-build"]
+        arguments += target_arguments(runtime)
+        arguments += ["--find-links", str(wheels)] if wheels is not None else []
+        try:
+            run_uv(*arguments, *index_arguments(environ), cwd=folder, environ=environ)
+        except CommandFailed as failure:
+            raise _fault(folder, failure.output, runtime) from None
+        text = Path(output.name).read_text(encoding="utf-8")
+    return _with_chosen_hashes(text, read_requirements(folder))
+
+
+def target_arguments(runtime: str) -> list[str]:
+    """Return uv's arguments for what the packages are to run on."""
+    return [
+        "--python",
+        sys.executable,
+        "--python-version",
+        runtime,
+        "--python-platform",
+        PLATFORM,
+    ]
+
+
+def lock_key(folder: Path, *, runtime: str) -> str:
+    """Return what a lock is kept under: a digest of all files that it may depend on."""
+    digest = hashlib.sha256(f"{runtime} {PLATFORM}\n".encode())
+    for path in _local_files(folder):
+        content = (folder / path).read_bytes()
+        digest.update(f"{path}\n{hashlib.sha256(content).hexdigest()}\n".encode(errors="replace"))
+    return digest.hexdigest()
+
+
+def index_options(folder: Path) -> list[str]:
+    """Return the lines of requirements.txt, and of what it includes, that name indexes.
+
+    Folders in them are full paths; credentials in them are as the author wrote them.
+    """
+    return list(dict.fromkeys(_index_options(folder, folder / REQUIREMENTS, 0)))
+
+
+def install_fault(folder: Path, output: str) -> ConfigError | PlatformError:
+    """Return the error for a lock that cannot be installed.
+
+    Args:
+        folder: The task script's folder.
+        output: What uv said.
+    """
+    if _UNREACHABLE.search(output):
+        return _unreachable(output)
+    return ConfigError(
+        f"the requirements cannot be installed:\n{output}",
+        where=line_at_fault(read_requirements(folder), output),
+        hint="change that line, or the runtime in config.json",
+    )
+
+
+def _fault(folder: Path, output: str, runtime: str) -> ConfigError | PlatformError:
+    requirements = read_requirements(folder)
+    names = tuple(dict.fromkeys(_WITHOUT_WHEEL.findall(output)))
+    if names:
+        wanted = tuple(_requirement(name, requirements, output) for name in names)
+        return WithoutWheel(
+            f"there is no wheel of {', '.join(wanted)} for Python {runtime} on {PLATFORM}:\n"
+            f"{output}",
+            where=line_at_fault(requirements, output),
+            requirements=wanted,
+        )
+    if _UNREACHABLE.search(output):
+        return _unreachable(output)
+    return ConfigError(
+        f"the requirements cannot be met:\n{output}",
+        where=line_at_fault(requirements, output),
+        hint="change that line, or the runtime in config.json",
+    )
+
+
+def _unreachable(output: str) -> PlatformError:
+    return PlatformError(
+        f"the package index cannot be used:\n{output}",
+        hint="UV_DEFAULT_INDEX or PIP_INDEX_URL names it, with the user and password that it "
+        "wants; HTTPS_PROXY and SSL_CERT_FILE say how to reach it",
+        retryable=True,
+    )
+
+
+def _requirement(name: str, requirements: str, output: str) -> str:
+    """Return a requirement by name, as narrowly as is known."""
+    exact = re.search(rf"(?<![\w.-]){re.escape(name)}==\S+(?= has no usable wheels)", output)
+    if exact:
+        return exact[0]
+    for line in _logical_lines(requirements):
+        if (found := _NAME.match(line)) and _plain(found[0]) == _plain(name):
+            return _HASH.sub("", line).strip()
+    return name
+
+
+def _with_chosen_hashes(lock: str, requirements: str) -> str:
+    """Return a lock without the hashes that an author who gives hashes does not give."""
+    chosen: dict[str, set[str]] = {}
+    for line in _logical_lines(requirements):
+        if (name := _NAME.match(line)) and (hashes := _HASH.findall(line)):
+            chosen.setdefault(_plain(name[0]), set()).update(hash.lower() for hash in hashes)
+    return "".join(
+        f"{_chosen(line, chosen, requirements)}\n" for line in sorted(_logical_lines(lock))
+    )
+
+
+def _chosen(line: str, chosen: Mapping[str, set[str]], requirements: str) -> str:
+    """Return an entry of a lock, one hash to a line."""
+    found = _NAME.match(line)
+    name, hashes = found[0] if found else "", sorted(_HASH.findall(line))
+    wanted = chosen.get(_plain(name))
+    if wanted is not None:
+        hashes = [hash for hash in hashes if hash in wanted]
+        if not hashes:
+            raise ConfigError(
+                f"no file of {name} has a hash that {REQUIREMENTS} gives",
+                where=line_at_fault(requirements, f"`{name}`"),
+                hint="give the hashes that the package index shows, or none",
+            )
+    text = " ".join(_HASH.sub("", line).split())
+    return " \\\n".join([text, *(f"    --hash={hash}" for hash in hashes)])
+
+
+def _logical_lines(text: str) -> Iterator[str]:
+    """Give lines joined where a backslash says so, without comments and empty ones."""
+    for line in re.sub(r"\\\s*\n", " ", text).splitlines():
+        if bare := re.sub(r"(^|\s)#.*", "", line).strip():
+            yield bare
+
+
+def _index_options(folder: Path, file: Path, depth: int) -> Iterator[str]:
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    for line in _logical_lines(text):
+        option, _, value = line.replace("=", " ", 1).partition(" ")
+        value = value.strip()
+        if option in ("-r", "--requirement") and depth < 8:
+            yield from _index_options(folder, file.parent / value, depth + 1)
+        elif option in ("-f", "--find-links") and (folder / value).is_dir():
+            yield f"{option} {(folder / value).absolute()}"
+        elif option in _INDEX_OPTIONS:
+            yield f"{option} {value}".strip()
+
+
+def _local_files(folder: Path) -> list[str]:
+    """Return the files that a lock may depend on, by their path in the folder."""
+    found = []
+    for base, _, names in os.walk(folder):
+        found += [
+            os.path.relpath(os.path.join(base, name), folder)
+            for name in names
+            if name.lower().endswith(_LOCAL) and os.path.isfile(os.path.join(base, name))
+        ]
+    return sorted(found)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
