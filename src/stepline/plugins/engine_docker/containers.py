@@ -1,0 +1,159 @@
+"""Containers of a Docker Engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+from stepline.plugins.engine_docker.arguments import create_arguments
+from stepline.plugins.engine_docker.connection import Client, Connection
+from stepline.plugins.engine_docker.faults import translated
+from stepline.plugins.engine_docker.output import Output
+from stepline.plugins.engine_docker.top_layer import top_layer
+from stepline.ports.engine import LABEL, ContainerEnd, ContainerSpec
+
+# The last of what it printed may still be on its way when a container has ended.
+_SETTLE_S = 2.0
+
+
+class DockerContainer:
+    """One container.
+
+    Args:
+        container_id: The engine's id.
+        connection: The engine.
+        owner: Value of its label.
+        output: What it prints; None for one that was found, whose output went elsewhere.
+    """
+
+    def __init__(
+        self, container_id: str, connection: Connection, *, owner: str, output: Output | None = None
+    ) -> None:
+        self.id = container_id
+        self.owner = owner
+        self._connection = connection
+        self._output = output
+
+    def wait(self, *, timeout_s: float | None = None) -> ContainerEnd | None:
+        """Wait for its end; None where it still runs after the time."""
+        with self._engine() as client:
+            if (timeout_s is None or timeout_s > 0) and not self._ends(client, timeout_s):
+                return None
+            state = self._state(client)
+        if state.get("Running") or state.get("Status") == "created":
+            return None
+        return ContainerEnd(
+            exit_code=int(state["ExitCode"]), out_of_memory=bool(state.get("OOMKilled"))
+        )
+
+    def output(self) -> str:
+        """Return the last that it printed, at most 64 KiB."""
+        if self._output is None:
+            return ""
+        with self._engine() as client:
+            running = self._running(client)
+        return self._output.text(settle_s=0.0 if running else _SETTLE_S)
+
+    def follow(self, tell: Callable[[str], None]) -> None:
+        """Pass on what it prints, line by line, until its end."""
+        if self._output is not None:
+            self._output.follow(tell)
+
+    def kill(self) -> None:
+        """End it by force; no error where it has ended or is gone."""
+        with self._engine() as client, _forgiving(404, 409):
+            client.kill(self.id)
+
+    def changes(self) -> BinaryIO:
+        """Return what it changed of its root, as the tar of a layer, whiteouts included."""
+        with self._engine() as client:
+            image = str(client.commit(self.id)["Id"])
+            try:
+                return top_layer(client.get_image(image))
+            finally:
+                # Parents without a name would go with it otherwise.
+                client.remove_image(image, noprune=True)
+
+    def healthy(self) -> bool | None:
+        """Tell whether its health check passes; None where its image has none."""
+        with self._engine() as client:
+            state = self._state(client)
+        health = state.get("Health", {}).get("Status", "none")
+        return None if health == "none" else bool(state["Running"]) and health == "healthy"
+
+    def remove(self) -> None:
+        """End and remove it, with its anonymous volumes; no error where it is gone."""
+        with self._engine() as client, _forgiving(404, 409):
+            client.remove_container(self.id, v=True, force=True)
+
+    @contextmanager
+    def _engine(self) -> Iterator[Client]:
+        client = self._connection.client
+        with translated(self._connection.place):
+            yield client
+
+    def _ends(self, client: Client, timeout_s: float | None) -> bool:
+        """Tell whether it ends in time."""
+        from requests.exceptions import ConnectionError as Broken
+        from requests.exceptions import Timeout
+
+        begun = time.monotonic()
+        try:
+            client.wait(self.id, timeout=timeout_s)
+        except (Broken, Timeout):
+            # docker-py tells a time that is up as a connection that broke.
+            if timeout_s is None or time.monotonic() - begun < timeout_s:
+                raise
+            return False
+        return True
+
+    def _state(self, client: Client) -> dict[str, Any]:
+        state: dict[str, Any] = client.inspect_container(self.id)["State"]
+        return state
+
+    def _running(self, client: Client) -> bool:
+        from docker.errors import NotFound
+
+        try:
+            return bool(self._state(client)["Running"])
+        except NotFound:
+            return False
+
+
+def start_container(connection: Connection, spec: ContainerSpec) -> DockerContainer:
+    """Make and start a container; nothing of it stays where it does not start."""
+    client, output = connection.client, Output()
+    with translated(connection.place):
+        made = client.create_container_from_config(create_arguments(spec))["Id"]
+        container = DockerContainer(made, connection, owner=spec.owner, output=output)
+        try:
+            # Before the start, so that nothing it prints is missed.
+            output.begin(client.attach(made, stream=True))
+            client.start(made)
+        except BaseException:
+            container.remove()
+            raise
+    return container
+
+
+def found_containers(connection: Connection, owner: str) -> list[DockerContainer]:
+    """Return our containers, running or not; only those of an owner where one is given."""
+    client = connection.client
+    label = f"{LABEL}={owner}" if owner else LABEL
+    with translated(connection.place):
+        listed = client.containers(all=True, filters={"label": label})
+    return [DockerContainer(each["Id"], connection, owner=each["Labels"][LABEL]) for each in listed]
+
+
+@contextmanager
+def _forgiving(*codes: int) -> Iterator[None]:
+    """Let answers of the engine with these status codes pass."""
+    from docker.errors import APIError
+
+    try:
+        yield
+    except APIError as error:
+        if error.status_code not in codes:
+            raise
