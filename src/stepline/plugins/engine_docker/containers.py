@@ -11,7 +11,7 @@ from stepline.plugins.engine_docker.arguments import create_arguments
 from stepline.plugins.engine_docker.connection import Client, Connection
 from stepline.plugins.engine_docker.faults import translated
 from stepline.plugins.engine_docker.output import Output
-from stepline.plugins.engine_docker.top_layer import top_layer
+from stepline.plugins.engine_docker.top_layer import empty_layer, top_layer
 from stepline.ports.engine import LABEL, ContainerEnd, ContainerSpec
 
 # The last of what it printed may still be on its way when a container has ended.
@@ -69,9 +69,12 @@ class DockerContainer:
     def changes(self) -> BinaryIO:
         """Return what it changed of its root, as the tar of a layer, whiteouts included."""
         with self._engine() as client:
+            below = _layers(client, str(client.inspect_container(self.id)["Image"]))
             image = str(client.commit(self.id)["Id"])
             try:
-                return top_layer(client.get_image(image))
+                # Where nothing was changed, a commit adds no layer.
+                changed = _layers(client, image) > below
+                return top_layer(client.get_image(image)) if changed else empty_layer()
             finally:
                 # Parents without a name would go with it otherwise.
                 client.remove_image(image, noprune=True)
@@ -145,6 +148,11 @@ def found_containers(connection: Connection, owner: str) -> list[DockerContainer
     with translated(connection.place):
         listed = client.containers(all=True, filters={"label": label})
     return [DockerContainer(each["Id"], connection, owner=each["Labels"][LABEL]) for each in listed]
+
+
+def _layers(client: Client, image: str) -> int:
+    """Return how many layers an image has."""
+    return len(client.inspect_image(image)["RootFS"].get("Layers") or ())
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import tarfile
@@ -30,6 +31,11 @@ def top_layer(archive: Iterable[bytes]) -> BinaryIO:
             return _taken_out(cast(BinaryIO, whole))
         except (tarfile.TarError, ValueError, LookupError, TypeError) as error:
             raise PlatformError(f"the engine saved an image in an unknown form: {error}") from error
+
+
+def empty_layer() -> BinaryIO:
+    """Return the tar of a layer without anything in it."""
+    return io.BytesIO(bytes(tarfile.RECORDSIZE))
 
 
 def _taken_out(whole: BinaryIO) -> BinaryIO:
