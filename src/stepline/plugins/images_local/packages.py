@@ -1,0 +1,170 @@
+"""The layer of a task script's requirements: locked, installed and packed once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from stepline.frozen import frozen
+from stepline.model.image import Layer, LayerKind
+from stepline.packages.uv import mask_credentials
+from stepline.plugins.images_local.configs import canonical
+from stepline.plugins.images_local.locking import WithoutWheel, lock_key, lock_requirements
+from stepline.plugins.images_local.store import LayerStore
+from stepline.plugins.images_local.tars import write_folder
+from stepline.plugins.images_local.wheels import Place, install_wheels
+from stepline.ports.images import Tell
+
+BuildWheels = Callable[[Sequence[str], Path, Path], None]
+"""Builds wheels of requirements into a folder, given also the task script's folder."""
+
+_MOST_BUILT = 20
+
+
+@frozen
+class Locked:
+    """A lock, and where the wheels of it are that were built here.
+
+    Attributes:
+        text: Pinned requirements with hashes; empty for none.
+        wheels: Folder of wheels; None for none.
+    """
+
+    text: str
+    wheels: Path | None = None
+
+
+class PackageLayers:
+    """Locks and layers of Python packages, each made once.
+
+    Args:
+        store: Keeps them.
+        place: Where in the image packages go.
+        environ: Environment of the platform.
+        build_wheels: Makes wheels where the package index has none.
+        tell: Takes lines about what is going on.
+    """
+
+    def __init__(
+        self,
+        store: LayerStore,
+        place: Place,
+        *,
+        environ: Mapping[str, str],
+        build_wheels: BuildWheels,
+        tell: Tell,
+    ) -> None:
+        self._store = store
+        self._place = place
+        self._environ = environ
+        self._build_wheels = build_wheels
+        self._tell = tell
+
+    def lock(self, folder: Path) -> Locked:
+        """Return the lock of a folder's requirements.txt, the one from before if it is unchanged.
+
+        Raises:
+            ConfigError: The requirements cannot be met.
+            PlatformError: The package index cannot be used.
+        """
+        key = lock_key(folder, runtime=self._place.runtime)
+        with self._store.lock(f"lock-{key}"):
+            note = self._store.note("locks", key)
+            if note is not None:
+                return Locked(str(note["lock"]), self._wheels(key))
+            self._tell("locking the requirements")
+            locked = self._new_lock(folder, key)
+            if locked.text == mask_credentials(locked.text):
+                self._store.put_note("locks", key, {"lock": locked.text})
+        return locked
+
+    def layer(self, lock: Locked, folder: Path) -> Layer | None:
+        """Return the layer of a lock's packages; None for a lock without any.
+
+        Args:
+            lock: The lock.
+            folder: The task script's folder, where local files of the lock are.
+
+        Raises:
+            ConfigError: A package cannot be installed.
+            PlatformError: The package index cannot be used, or the disk is full.
+        """
+        if not lock.text.strip():
+            return None
+        key = hashlib.sha256(canonical([lock.text, vars(self._place)]).encode()).hexdigest()
+        with self._store.lock(f"packages-{key}"):
+            if (layer := self._store.noted_layer("packages", key)) is not None:
+                self._tell("requirements: unchanged")
+                return layer
+            self._tell(f"installing {_count(lock.text)} packages")
+            layer = self._new_layer(lock, folder)
+            self._store.put_note("packages", key, layer.to_plain())
+        return layer
+
+    def _new_lock(self, folder: Path, key: str) -> Locked:
+        """Lock, and have wheels built until there is no requirement without."""
+        tried: set[str] = set()
+        while True:
+            wheels = self._wheels(key)
+            try:
+                text = lock_requirements(
+                    folder, runtime=self._place.runtime, environ=self._environ, wheels=wheels
+                )
+                return Locked(text, wheels)
+            except WithoutWheel as lacking:
+                if tried.issuperset(lacking.requirements) or len(tried) > _MOST_BUILT:
+                    raise
+                tried.update(lacking.requirements)
+                self._tell(f"no wheel of {', '.join(lacking.requirements)}: building from source")
+                self._build(lacking, folder, key)
+
+    def _build(self, lacking: WithoutWheel, folder: Path, key: str) -> None:
+        target = self._store.folder / "wheels" / key
+        with self._store.temporary() as built:
+            self._build_wheels(lacking.requirements, built, folder)
+            with self._store.disk():
+                target.mkdir(parents=True, exist_ok=True)
+                for wheel in built.glob("*.whl"):
+                    wheel.replace(target / wheel.name)
+
+    def _wheels(self, key: str) -> Path | None:
+        """Return the folder of the wheels that were built for a lock, which is its alone.
+
+        Another task script's may be of an index that this one does not trust.
+        """
+        folder = self._store.folder / "wheels" / key
+        return folder if folder.is_dir() else None
+
+    def _new_layer(self, lock: Locked, folder: Path) -> Layer:
+        with self._store.temporary() as work:
+            root = work / "root"
+            root.mkdir()
+            install_wheels(
+                lock.text,
+                root,
+                place=self._place,
+                folder=folder,
+                environ=self._environ,
+                wheels=lock.wheels,
+            )
+            return pack(self._store, root, LayerKind.REQUIREMENTS, work=work)
+
+
+def pack(store: LayerStore, root: Path, kind: LayerKind, *, work: Path) -> Layer:
+    """Make a layer of a folder that stands for an image's root.
+
+    Args:
+        store: Takes the layer.
+        root: The folder.
+        kind: What it holds.
+        work: A folder of the store's temporary ones.
+    """
+    tar = work / "layer.tar"
+    with tar.open("wb") as file:
+        write_folder(root, file, prefix="")
+    return store.add(tar, kind)
+
+
+def _count(lock: str) -> int:
+    return sum(1 for line in lock.splitlines() if line[:1].strip() not in ("", "#", "-"))
