@@ -68,6 +68,9 @@ def main(argv: list[str]) -> None:
             del os.environ["LD_BIND_NOW"]
         connection = _connect(arguments)
         _close_others(connection.fileno())
+        if "socket" in arguments:
+            # A platform outside cannot make it.
+            os.makedirs(arguments["root"], 0o700, exist_ok=True)
         Worker(connection, root=arguments["root"]).serve()
     os._exit(0)  # nothing is left to do, and an interpreter's own end takes a while
 

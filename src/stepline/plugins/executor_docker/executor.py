@@ -1,0 +1,196 @@
+"""The executor: warm containers, each of one image and held to the same limits."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+from stepline.errors import PlatformError, SteplineError
+from stepline.frozen import frozen
+from stepline.model.image import Image
+from stepline.model.task import Isolation, Limits
+from stepline.plugins.executor_docker.containers import SCRATCH, Held, worker_container
+from stepline.plugins.executor_docker.folders import SharedFolder, SharedFolders
+from stepline.plugins.executor_docker.host import ContainerHost
+from stepline.plugins.executor_docker.owners import is_orphaned, own_name
+from stepline.ports.engine import Container
+from stepline.ports.executor import ExecutorOptions, ScriptVersion, Seat
+from stepline.workers.pool import IDLE_SECONDS, WorkerPool
+from stepline.workers.seat import WorkerSeat
+from stepline.workers.worker import Load, Worker
+
+
+@frozen
+class _Key:
+    """What a warm container is good for."""
+
+    image: str
+    modules: tuple[str, ...]
+    held: Held
+
+
+class WarmContainer:
+    """A worker in a container, with the folder that they share.
+
+    Args:
+        worker: The worker.
+        folder: What its container shares with the platform.
+    """
+
+    def __init__(self, worker: Worker, folder: SharedFolder) -> None:
+        self.worker = worker
+        self.folder = folder
+        self._clean = True
+        self.cancel = worker.cancel
+        self.stop = worker.stop
+        self.close = worker.close
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can take a task."""
+        return self._clean and self.worker.usable
+
+    def tidy(self) -> None:
+        """Remove what a task left in the scratch folder."""
+        self._clean = self.folder.empty_scratch()
+
+
+class DockerExecutor:
+    """Runs tasks in containers, one task at a time in each.
+
+    Args:
+        options: How tasks are treated.
+        environ: Environment of the platform.
+        idle_s: Seconds after which a container without a task is ended.
+    """
+
+    name = "docker"
+
+    def __init__(
+        self,
+        options: ExecutorOptions,
+        *,
+        environ: Mapping[str, str],
+        idle_s: float = IDLE_SECONDS,
+    ) -> None:
+        self._options = options
+        self._engine = options.engine()
+        self._owner = own_name()
+        self._folders = SharedFolders(options.scratch, environ)
+        self._images: dict[str, Image] = {}
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._pool: WorkerPool[_Key, WarmContainer] = WorkerPool(idle_s=idle_s)
+        self._strays: list[Container] = []
+        self._tidying = threading.Thread(target=self._remove_orphans, daemon=True)
+        self._tidying.start()
+
+    def prepare(self, version: ScriptVersion, *, tell: Callable[[str], None] | None = None) -> str:
+        """Make the version's image, or find it made, and have the engine hold it."""
+        return self._image(version, tell or self._options.tell).id
+
+    def warm_up(self, version: ScriptVersion) -> None:
+        """Nothing: what a first task needs depends on its limits."""
+
+    @contextmanager
+    def seat(self, version: ScriptVersion, limits: Limits) -> Iterator[Seat]:
+        """Take a container for one attempt."""
+        image, held = self._image(version, self._options.tell), Held.by(limits)
+        key = _Key(image.id, self._modules(version), held)
+        start = lambda: self._start(version, key)  # noqa: E731
+        with self._pool.lend(key, start, keep=not limits.fresh) as container:
+            scratch = container.folder.scratch
+            try:
+                yield WorkerSeat(
+                    container.worker, version, pool=self._pool, scratch=scratch, inside=SCRATCH
+                )
+            finally:
+                container.tidy()
+
+    def cancel(self, task_id: str) -> None:
+        """End the running attempt of a task, or the next one as soon as it begins."""
+        self._pool.cancel(task_id)
+
+    def close(self) -> None:
+        """Remove all containers and their folders."""
+        self._pool.close()
+        self._tidying.join()
+        with suppress(SteplineError):
+            for container in self._engine.containers(self._owner):
+                container.remove()
+        self._folders.close()
+
+    def _image(self, version: ScriptVersion, tell: Callable[[str], None]) -> Image:
+        """Return a version's image, which the engine had when it was last looked at."""
+        with self._locks[version.digest]:
+            if version.digest not in self._images:
+                image = self._options.images().build(version, tell=tell)
+                self._load(image)
+                self._images[version.digest] = image
+            return self._images[version.digest]
+
+    def _load(self, image: Image) -> None:
+        """Have the engine hold an image."""
+        if self._engine.image(image.id) is not None:
+            return
+        images = self._options.images()
+        loaded = self._engine.load(
+            [layer.digest for layer in image.layers],
+            lambda file, without: images.write_archive(image, file, without=without),
+        )
+        if loaded != image.id:
+            raise PlatformError(f"the engine took the image {image.id} for {loaded}")
+
+    def _modules(self, version: ScriptVersion) -> tuple[str, ...]:
+        if self._options.isolation is not Isolation.FORK:
+            return ()
+        return tuple(sorted({function.module for function in version.script.functions}))
+
+    def _start(self, version: ScriptVersion, key: _Key) -> WarmContainer:
+        self._remove_strays()
+        image = self._image(version, self._options.tell)
+        try:
+            return self._started(image, key)
+        except PlatformError:
+            if self._engine.image(image.id) is not None:
+                raise
+            # Somebody has removed it meanwhile.
+            with self._locks[version.digest]:
+                self._images.pop(version.digest, None)
+        image = self._image(version, self._options.tell)
+        if image.id != key.image:
+            raise PlatformError(f"the image {key.image} is gone", retryable=True)
+        return self._started(image, key)
+
+    def _started(self, image: Image, key: _Key) -> WarmContainer:
+        folder = self._folders.make()
+        spec = worker_container(
+            image, key.held, folder, owner=self._owner, task_env=self._options.task_env
+        )
+        host = ContainerHost(
+            lambda: self._engine.start(spec),
+            folder,
+            python=f"{image.python} of {image.id}",
+            stray=self._strays.append,
+        )
+        load = Load(image.code, self._options.isolation, key.modules, memory="around")
+        return WarmContainer(Worker(host, load), folder)
+
+    def _remove_strays(self) -> None:
+        """Remove containers that could not be removed when they should have been."""
+        while self._strays:
+            container = self._strays.pop()
+            try:
+                container.remove()
+            except SteplineError:
+                self._strays.append(container)
+                return
+
+    def _remove_orphans(self) -> None:
+        """Remove what platforms have left that were killed."""
+        with suppress(SteplineError):
+            for container in self._engine.containers():
+                if is_orphaned(container.owner):
+                    container.remove()
+        self._folders.remove_forsaken()
