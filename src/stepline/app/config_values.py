@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from stepline.errors import ConfigError, Location, Problem
+from stepline.expressions.suggest import nearest_of_all
 from stepline.frozen import frozen
 from stepline.model.protocol import ConfigItem, ConfigType, Protocol
 from stepline.model.values import Json
@@ -220,13 +221,9 @@ def _wrong_type(text: str, item: ConfigItem, *, path: str, reason: str) -> Probl
 
 
 def _unknown_key(key: str, protocol: Protocol, path: str) -> Problem:
-    import difflib
-
-    near = difflib.get_close_matches(key, protocol.config, n=1)
-    known = ", ".join(protocol.config) or "none"
-    hint = f"did you mean '{near[0]}'? " if near else ""
+    hint = nearest_of_all(key, protocol.config, those="it has:")
     message = f"the protocol has no config key '{key}'"
-    return _problem("unknown-config", message, path, hint=f"{hint}it has: {known}")
+    return _problem("unknown-config", message, path, hint=hint)
 
 
 def _problem(code: str, message: str, path: str, *, hint: str) -> Problem:

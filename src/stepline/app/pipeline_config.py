@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stepline.errors import ConfigError, Location, Problem, SettingsError
-from stepline.expressions.suggest import nearest_hint
+from stepline.expressions.suggest import nearest_hint, or_else
 from stepline.model.values import Json
 from stepline.ports.secrets import check_secret_name
 
@@ -99,9 +99,7 @@ def _setting(name: Json, settings: Mapping[str, Json]) -> Json:
 
 
 def _setting_hint(name: str, settings: Mapping[str, Json]) -> str:
-    near = nearest_hint(name, settings).removesuffix("?")
-    set_it = f"set it: stepline setting set {name} VALUE"
-    return f"{near}; or {set_it}" if near else set_it
+    return or_else(nearest_hint(name, settings), f"set it: stepline setting set {name} VALUE")
 
 
 def _secret(name: Json, org: str) -> Json:

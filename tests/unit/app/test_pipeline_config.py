@@ -56,7 +56,7 @@ def test_resolve_config_names_all_missing_settings():
     assert caught.value.what == "; ".join(messages)
     assert str(caught.value.where) == "pipeline"
     assert caught.value.hint == (
-        "did you mean 'kaggle_username'; or set it: stepline setting set kaggle_user VALUE"
+        "did you mean 'kaggle_username'? Or set it: stepline setting set kaggle_user VALUE"
     )
 
 
