@@ -13,6 +13,7 @@ from stepline.app.masking import Masker
 from stepline.app.registry import Registry
 from stepline.app.scratch import ScratchFolders
 from stepline.app.service.dispatcher import Dispatcher, DispatcherPorts
+from stepline.app.service.endings import Ending, Endings
 from stepline.app.service.files import BUCKET, FileService, StateCatalog
 from stepline.app.service.flow import Flow
 from stepline.app.service.intake import Intake, WatchedFolder
@@ -119,7 +120,10 @@ class Service:
 
     def __init__(self, ports: ServicePorts, options: ServiceOptions) -> None:
         self.options = options
-        self.state, self.store = ports.state, ports.store
+        # Made first: whatever writes may end a workflow.
+        self._endings = Endings(ports.state, self._ended)
+        self.state: State = self._endings
+        self.store = ports.store
         self.secrets = ServiceSecrets(ports.secrets, environment=ports.environment)
         self._ports = ports
         self._names: dict[str, str] = {}
@@ -128,8 +132,14 @@ class Service:
         self._clock = SteadyClock(ports.clock)
         self.registry = self._make_registry()
         self._plans = Plans(self.registry, self._resolved)
-        self._flow = Flow(self._plans, now=ports.now, clock=self._clock, new_id=ports.new_id)
-        self.settings = SharedSettings(ports.state, changed=self._redo_plans)
+        self._flow = Flow(
+            self._plans,
+            now=ports.now,
+            clock=self._clock,
+            new_id=ports.new_id,
+            ended=self._endings.note,
+        )
+        self.settings = SharedSettings(self.state, changed=self._redo_plans)
         self._dispatcher = self._make_dispatcher()
         self._scheduler = self._make_scheduler()
         self.files = self._make_files()
@@ -207,7 +217,7 @@ class Service:
     def _make_registry(self) -> Registry:
         ports, options = self._ports, self.options
         return Registry(
-            ports.state,
+            self.state,
             ports.store,
             executor=ports.executor,
             cache_dir=options.cache_dir,
@@ -223,7 +233,7 @@ class Service:
         ports = self._ports
         platform = Platform(
             executor=ports.executor,
-            catalog=StateCatalog(ports.state),
+            catalog=StateCatalog(self.state),
             store=ports.store,
             schemas=ports.schemas,
             now=ports.now,
@@ -232,7 +242,7 @@ class Service:
             bucket=BUCKET,
         )
         dispatcher_ports = DispatcherPorts(
-            state=ports.state,
+            state=self.state,
             flow=self._flow,
             platform=platform,
             logs=ports.logs,
@@ -247,7 +257,7 @@ class Service:
     def _make_scheduler(self) -> Scheduler:
         ports = self._ports
         return Scheduler(
-            ports.state,
+            self.state,
             self._flow,
             clock=ports.clock,
             changed=self._dispatcher.wake,
@@ -257,7 +267,7 @@ class Service:
     def _make_files(self) -> FileService:
         ports = self._ports
         return FileService(
-            ports.state,
+            self.state,
             self._flow,
             org=self.options.org,
             now=ports.now,
@@ -268,7 +278,7 @@ class Service:
     def _make_pipelines(self) -> PipelineService:
         ports = self._ports
         return PipelineService(
-            ports.state,
+            self.state,
             self._flow,
             now=ports.now,
             new_id=ports.new_id,
@@ -279,7 +289,7 @@ class Service:
     def _make_workflows(self) -> WorkflowService:
         ports = self._ports
         return WorkflowService(
-            ports.state,
+            self.state,
             self._flow,
             logs=ports.logs,
             new_id=ports.new_id,
@@ -292,7 +302,7 @@ class Service:
         intake = Intake(
             watched,
             self.files,
-            state=ports.state,
+            state=self.state,
             store=ports.store,
             new_id=ports.new_id,
             changed=self._dispatcher.wake,
@@ -317,6 +327,9 @@ class Service:
         config = self._resolved(spec.config)
         secrets = self.secrets.of_workflow(config, masker=Masker())
         return [problem.message for problem in secrets.prime()]
+
+    def _ended(self, ending: Ending) -> None:
+        self._dispatcher.ended(ending)
 
     def _finished(self, stored: StoredWorkflow) -> None:
         self._ports.finished(
