@@ -55,7 +55,8 @@ def test_state_references_of_builds_last_while_they_are_in_progress(state, statu
 
 def test_state_referenced_blobs_come_in_order_without_doubles(state):
     commit(state, *(file(number, blob=f"blob-{number % 7}") for number in range(1, 20)))
-    publish(state, artifact(name(), archive="blob-3x"), artifact(name(), archive="blob-5"))
+    publish(state, artifact(name(), archive="blob-3x"))
+    publish(state, artifact(name("v2.0.0"), digest="sha256:bb", archive="blob-5"))
     build(state, BuildStatus.IN_PROGRESS, archive="blob-1")
     found, after = [], ""
     while part := read(state, lambda view, a=after: view.references.blobs(after=a, limit=3)):
