@@ -15,7 +15,7 @@ from stepline.parsing.pipeline_api import spec_to_api
 from stepline.parsing.pipelines import parse_pipeline
 from stepline.server.parts import MOST, Body, Limit, TheService
 from stepline.server.streams import in_thread, text_of
-from stepline.server.views import decision_values, file_value, pipeline_value
+from stepline.server.views import chosen_value, decision_values, file_value, pipeline_value
 
 router = APIRouter(prefix="/v1/pipelines", tags=["pipelines"])
 
@@ -60,14 +60,14 @@ def delete(service: TheService, name: str) -> None:
 @router.post("/{name}/reprocess")
 def reprocess(service: TheService, name: str, *, given: ReprocessBody) -> dict[str, Any]:
     """Start a pipeline again for files that match it."""
-    file_ids = service.workflows.reprocess(
+    chosen = service.workflows.reprocess(
         service.pipelines.get(name),
         kinds=frozenset(given.kinds),
         since=given.since,
         until=given.until,
         dry_run=given.dryRun,
     )
-    return {"fileIds": file_ids, "total": len(file_ids)}
+    return chosen_value(chosen)
 
 
 @router.get("/{name}/explain")

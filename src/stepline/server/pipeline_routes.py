@@ -18,7 +18,7 @@ from stepline.model.pipeline import Pipeline, PipelineSpec, PipelineStatus
 from stepline.parsing.pipeline_api import spec_from_api, status_from_api
 from stepline.server.faults import Refused
 from stepline.server.parts import MOST, Body, Limit, TheService
-from stepline.server.views import pipeline_value
+from stepline.server.views import chosen_value, pipeline_value
 
 router = APIRouter(prefix="/v1/pipeline", tags=["pipelines"])
 
@@ -182,14 +182,14 @@ def set_status(service: TheService, name: str, *, given: StatusBody) -> None:
 @router.post("/{name}/create-pipeline-bulk-processing-job")
 def process_in_bulk(service: TheService, name: str, *, given: BulkBody) -> dict[str, Any]:
     """Start a pipeline again for files that match it."""
-    file_ids = service.workflows.reprocess(
+    chosen = service.workflows.reprocess(
         service.pipelines.get(name),
         kinds=frozenset(each.removeprefix(_KIND).lower() for each in given.pipelineProcessingTypes),
         since=given.startDate,
         until=given.endDate,
         dry_run=not given.autoProcess,
     )
-    return {"fileIds": file_ids, "total": len(file_ids)}
+    return chosen_value(chosen)
 
 
 def _spec(given: dict[str, Any]) -> PipelineSpec:
