@@ -341,7 +341,7 @@ def test_pipeline_with_wrong_values_is_refused_with_all_of_them(running):
     ]
     with pytest.raises(SteplineError, match=r"'count' \(Count\) is required") as caught:
         running.pipeline("upper")
-    assert caught.value.hint == "set count in the pipeline's config"
+    assert caught.value.problems[0].hint == "set count in the pipeline's config"
 
 
 def test_reprocess_starts_just_the_failed_ones(running):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -15,7 +16,7 @@ from stepline.app.service.service import Service
 from stepline.errors import ConfigError, UserError
 from stepline.model.ledger import LedgerEntry
 from stepline.model.pipeline import Pipeline, PipelineSpec, PipelineStatus
-from stepline.parsing.pipeline_api import spec_from_api, status_from_api
+from stepline.parsing.pipeline_api import api_path, spec_from_api, status_from_api
 from stepline.server.faults import Refused
 from stepline.server.parts import MOST, Body, Limit, TheService
 from stepline.server.views import chosen_value, pipeline_value
@@ -194,17 +195,20 @@ def process_in_bulk(service: TheService, name: str, *, given: BulkBody) -> dict[
 
 def _spec(given: dict[str, Any]) -> PipelineSpec:
     spec, problems = spec_from_api(given)
-    errors = [each for each in problems if each.severity == "error"]
     if spec is None:
-        what = "; ".join(each.message for each in errors)
-        hint = next((each.hint for each in errors if each.hint), "")
-        raise ConfigError(what, hint=hint, problems=problems)
+        raise ConfigError.of(problems)
     return spec
 
 
 def _store(service: Service, spec: PipelineSpec, given: dict[str, Any]) -> dict[str, Any]:
     status = status_from_api(given["status"]) if "status" in given else None
-    stored = service.pipelines.apply(spec, status=status)
+    try:
+        stored = service.pipelines.apply(spec, status=status)
+    except UserError as error:
+        error.problems = tuple(
+            replace(each, source=api_path(each.source)) for each in error.problems
+        )
+        raise
     return pipeline_value(service, stored)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from stepline.app.attempt_plans import Place
 from stepline.app.attempts import Platform
 from stepline.app.masking import Masker
+from stepline.app.pipeline_config import look_up_config
 from stepline.app.registry import Registry
 from stepline.app.scratch import ScratchFolders
 from stepline.app.service.dispatcher import Dispatcher, DispatcherPorts
@@ -18,14 +19,14 @@ from stepline.app.service.files import BUCKET, FileService, StateCatalog
 from stepline.app.service.flow import Flow
 from stepline.app.service.intake import Intake, WatchedFolder
 from stepline.app.service.pipelines import PipelineService
-from stepline.app.service.plans import Plans
+from stepline.app.service.plans import LookedUp, Plans
 from stepline.app.service.scheduler import Scheduler
 from stepline.app.service.shared_settings import SharedSettings
 from stepline.app.service.space import space_problem
 from stepline.app.service.steady_clock import SteadyClock
 from stepline.app.service.workflows import WorkflowService
-from stepline.app.service_secrets import ServiceSecrets, resolve_config
-from stepline.errors import PlatformError, SettingsError, SteplineError
+from stepline.app.service_secrets import ServiceSecrets
+from stepline.errors import PlatformError, Problem, SettingsError, SteplineError
 from stepline.frozen import frozen
 from stepline.model.artifact import Artifact, ArtifactKind, ArtifactName
 from stepline.model.pipeline import PipelineSpec
@@ -131,7 +132,7 @@ class Service:
         self._scratch = ScratchFolders(str(options.scratch))
         self._clock = SteadyClock(ports.clock)
         self.registry = self._make_registry()
-        self._plans = Plans(self.registry, self._resolved)
+        self._plans = Plans(self.registry, self._look_up_config)
         self._flow = Flow(
             self._plans,
             now=ports.now,
@@ -320,13 +321,12 @@ class Service:
         url = self.options.url
         return Place(org=self.options.org, pipeline_name=name, url=url, api_url=f"{url}/v1")
 
-    def _resolved(self, config: Mapping[str, Json]) -> Mapping[str, Json]:
-        return resolve_config(config, self.settings.all(), org=self.options.org)
+    def _look_up_config(self, config: Mapping[str, Json]) -> LookedUp:
+        return look_up_config(config, self.settings.all(), org=self.options.org)
 
-    def _missing_secrets(self, spec: PipelineSpec) -> Sequence[str]:
-        config = self._resolved(spec.config)
-        secrets = self.secrets.of_workflow(config, masker=Masker())
-        return [problem.message for problem in secrets.prime()]
+    def _missing_secrets(self, spec: PipelineSpec) -> Sequence[Problem]:
+        config, _ = self._look_up_config(spec.config)
+        return self.secrets.of_workflow(config, masker=Masker()).prime()
 
     def _ended(self, ending: Ending) -> None:
         self._dispatcher.ended(ending)
