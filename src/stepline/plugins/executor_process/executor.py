@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from stepline.plugins.executor_process.head_start import start_worker
 from stepline.plugins.executor_process.roots import remove_forsaken, root_name
 from stepline.plugins.executor_process.worker_process import WorkerProcess
 from stepline.ports.executor import ExecutorOptions, ScriptVersion, TaskServices
+from stepline.ports.freed import Freed
 
 _CLOSE_SECONDS = 15.0
 _IDLE_SECONDS = 300.0
@@ -58,6 +59,7 @@ class ProcessExecutor:
         remove_forsaken(self._root)
         self._changed = threading.Condition()
         self._ready: dict[_Key, Environment] = {}
+        self._using: list[ScriptVersion] = []
         # With the time since when each is, so the one longest idle is the first.
         self._idle: dict[_Key, list[tuple[float, WorkerProcess]]] = {}
         self._idle_s = idle_s
@@ -70,11 +72,12 @@ class ProcessExecutor:
 
     def prepare(self, version: ScriptVersion) -> str:
         """Make the version's environment, or find it made."""
-        return self._environment(version).key
+        with self._used(version):
+            return self._environment(version).key
 
     def warm_up(self, version: ScriptVersion) -> None:
         """Start a worker that has loaded the script by the time it gets a task."""
-        with self._worker(version):
+        with self._used(version), self._worker(version):
             pass
 
     def run(
@@ -87,7 +90,7 @@ class ProcessExecutor:
         refuse_unheld(request.limits)
         task_id = request.task_id
         try:
-            with self._worker(version) as worker:
+            with self._used(version), self._worker(version) as worker:
                 return worker.run(
                     request,
                     function,
@@ -106,6 +109,20 @@ class ProcessExecutor:
         for worker in busy:
             worker.cancel(task_id)
 
+    def remove_unused(
+        self, versions: Sequence[ScriptVersion], *, before: float, dry_run: bool = False
+    ) -> Freed:
+        """Remove environments that nobody uses, nor did since a time."""
+        with self._changed:
+            kept = [*versions, *self._using]
+            unneeded = self._ready.keys() - set(map(_key, kept))
+            idle = [worker for key in unneeded for _, worker in self._idle.pop(key, ())]
+            for key in unneeded:
+                del self._ready[key]
+        for worker in idle:
+            worker.close()
+        return self._environments.remove_unused(kept, before=before, dry_run=dry_run)
+
     def close(self) -> None:
         """End all workers and remove their folders."""
         with self._changed:
@@ -122,12 +139,25 @@ class ProcessExecutor:
             retiring.join(_CLOSE_SECONDS)
         with self._changed:  # whoever waits for a task closes that worker
             self._changed.wait_for(lambda: not self._busy, timeout=_CLOSE_SECONDS)
+        self._environments.close()
 
     def _environment(self, version: ScriptVersion) -> Environment:
         key = _key(version)
-        if key not in self._ready:
-            self._ready[key] = self._environments.get(version)
-        return self._ready[key]
+        environment = self._ready.get(key)
+        if environment is None:
+            environment = self._ready[key] = self._environments.get(version)
+        return environment
+
+    @contextmanager
+    def _used(self, version: ScriptVersion) -> Iterator[None]:
+        """Let the version's environment stay meanwhile."""
+        with self._changed:
+            self._using.append(version)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._using.remove(version)
 
     @contextmanager
     def _worker(self, version: ScriptVersion) -> Iterator[WorkerProcess]:
