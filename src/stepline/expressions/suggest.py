@@ -45,7 +45,8 @@ def nearest_of_all(name: str, known: Iterable[str], *, those: str) -> str:
 
 
 def or_else(hint: str, other: str) -> str:
-    """Return two hints as two sentences; each may be empty."""
+    """Return two hints, kept apart; each may be empty."""
     if not hint or not other:
         return hint or other
-    return f"{hint} Or {other}" if hint.endswith("?") else f"{hint}. Or {other}"
+    # A full stop could be taken for a part of a command, or of a name, before it.
+    return f"{hint} Or {other}" if hint.endswith("?") else f"{hint}; or {other}"

@@ -96,8 +96,8 @@ def test_check_names_all_that_are_missing_or_cannot_be_masked(store, masker):
     ]
     assert all(message in caught.value.what for _, message in codes)
     assert caught.value.problems[0].hint == (
-        "set it: stepline secret set api-key. "
-        "Or start the service with it in STEPLINE_SECRET_API_KEY"
+        "set it: stepline secret set api-key; "
+        "or start the service with it in STEPLINE_SECRET_API_KEY"
     )
     assert str(caught.value.problems[1].where) == "config 'token'"
 

@@ -49,7 +49,7 @@ def test_nearest_of_all_names_all_after_the_nearest(name, known, hint):
     ("hint", "other", "both"),
     [
         ("did you mean 'a'?", "set it", "did you mean 'a'? Or set it"),
-        ("use one of: 'a', 'b'", "set it", "use one of: 'a', 'b'. Or set it"),
+        ("use one of: 'a', 'b'", "set it", "use one of: 'a', 'b'; or set it"),
         ("", "set it", "set it"),
         ("did you mean 'a'?", "", "did you mean 'a'?"),
     ],
