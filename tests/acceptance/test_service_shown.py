@@ -93,6 +93,16 @@ def test_path_of_several_files_is_refused_with_their_ids(served, stepline, words
     assert "s-mill/RAW/two.txt" in stepline("files", "show", "s-mill/RAW/two.txt")[0]
 
 
+def test_delete_takes_no_mere_end_of_a_path(served, stepline):
+    sent = served.upload("far/away/end.txt", "x")
+    _, err = stepline("files", "delete", "end.txt", code=2)
+    assert "'end.txt' is but the end of upload/RAW/far/away/end.txt" in err
+    assert sent["fileId"] in err
+    for name in ("far/away/end.txt", sent["fileId"]):
+        assert stepline("files", "show", name)[0]
+    assert "is deleted" in stepline("files", "delete", "upload/RAW/far/away/end.txt")[0]
+
+
 @pytest.mark.parametrize("name", ["no/such.txt", "", "\x1b[2J", os.fsdecode(b"\xff"), "x" * 5000])
 def test_file_that_is_not_there_is_said_so(stepline, name):
     _, err = stepline("files", "show", name, code=2)
@@ -161,6 +171,7 @@ def test_workflow_show_has_the_end_of_a_traceback_and_all_if_asked(served, stepl
     out, _ = stepline("workflow", "show", workflow_id)
     assert re.search(r'    File "func/main.py", line \d+, in work\n', out)
     assert '        return json.loads("{" * 3)\n' in out
+    assert not re.search(r" \n", out)
     assert "\n    json.decoder.JSONDecodeError: Expecting property name" in out
     assert "json/decoder.py" not in out
     assert re.search(r"\n      … \d frames elsewhere; see --full\n", out)

@@ -45,7 +45,7 @@ def find_file(session: Session, name: str, *, disk: Sequence[str] = ()) -> Plain
     if answer["total"] > 1:
         raise SettingsError(
             f"{answer['total']} files have the path '{printable(name)}'",
-            hint=f"name one by its id: {_several(answer)}",
+            hint=f"name one by its id, or its whole path: {_several(answer)}",
         )
     return dict(answer["items"][0]) if answer["items"] else None
 

@@ -170,9 +170,14 @@ def label(
 def delete_file(session: Session, *, name: str) -> None:
     """Hide FILE, an id or a path; what was made from it keeps its record and bytes."""
     info = file_named(session, name)
-    file_id = info["fileId"]
+    file_id, path = info["fileId"], path_shown(info)
+    if name not in (file_id, path, info["filePath"]):
+        raise SettingsError(
+            f"'{printable(name)}' is but the end of {path}",
+            hint=f"to delete it, give its whole path or its id, {file_id}",
+        )
     session.client.send("DELETE", path_of("files", file_id))
-    session.show({"deleted": file_id}, f"the file {path_shown(info)} ({file_id}) is deleted")
+    session.show({"deleted": file_id}, f"the file {path} ({file_id}) is deleted")
 
 
 @command.command("provenance")

@@ -182,7 +182,7 @@ def _task_lines(task: Plain, *, full: bool) -> list[str]:
         lines += [f"    {line}" for line in further]
         if traceback := str(each.get("traceback") or ""):
             ends = "\n".join(traceback.split("\n") if full else shortened(traceback))
-            lines += [f"    {line}" for line in lines_of(ends)]
+            lines += [f"    {line}".rstrip() for line in lines_of(ends)]
     return lines
 
 
