@@ -6,7 +6,7 @@ All of it may be done while everything else goes on, and may end at any moment.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -80,16 +80,14 @@ class Cleaning:
         self._ports = ports
         self._one_at_a_time = threading.Lock()
 
-    def clean(
-        self, *, older_than_s: float, dry_run: bool = False
-    ) -> Iterator[tuple[str, Freed | str]]:
+    def clean(self, *, before: float, dry_run: bool = False) -> Iterator[tuple[str, Freed | str]]:
         """Remove what nobody needs, one kind after the other.
 
         Records of files, workflows and decisions stay, and whatever is younger than a day.
 
         Args:
-            older_than_s: Seconds since the end of workflows whose logs go, and since the last
-                use of environments and copies of task scripts that go.
+            before: Seconds since the epoch: when workflows had ended whose logs go, and when
+                environments and copies of task scripts that go were used last.
             dry_run: Whether to remove nothing, and only tell what would be.
 
         Yields:
@@ -101,14 +99,13 @@ class Cleaning:
         if not self._one_at_a_time.acquire(blocking=False):
             raise UserError("another cleaning is under way", hint="wait for its end")
         try:
-            before = self._ports.clock() - max(older_than_s, MARGIN_S)
-            since = self._ports.clock() - older_than_s
+            unused = min(before, self._ports.clock() - MARGIN_S)
             acts: dict[str, Callable[[], Freed]] = {
                 # Before blobs: an upload that was given up refers to none any more.
                 "uploads": lambda: self._ports.store.uploads.delete_given_up(dry_run=dry_run),
-                "logs": lambda: self._logs(before=since, dry_run=dry_run),
-                "environments": lambda: self._environments(before=before, dry_run=dry_run),
-                "code": lambda: self._code(before=before, dry_run=dry_run),
+                "logs": lambda: self._logs(before=before, dry_run=dry_run),
+                "environments": lambda: self._environments(before=unused, dry_run=dry_run),
+                "code": lambda: self._code(before=unused, dry_run=dry_run),
                 "blobs": lambda: self._blobs(dry_run=dry_run),
             }
             for kind, act in acts.items():
@@ -120,7 +117,7 @@ class Cleaning:
             self._one_at_a_time.release()
 
     def verify(self, file_ids: Sequence[str] = ()) -> Iterator[Checked]:
-        """Read blobs, one after the other, and yield each with what is wrong with it.
+        """Read blobs, one after the other, and give each with what is wrong with it.
 
         Args:
             file_ids: Versions whose bytes to read; none for everything that is referred to.
@@ -128,7 +125,10 @@ class Cleaning:
         Raises:
             ArtifactNotFound: There is no such file version; nothing was read.
         """
-        for blob in self._blobs_of(file_ids) if file_ids else self._all_blobs():
+        return self._checked(self._blobs_of(file_ids) if file_ids else self._all_blobs())
+
+    def _checked(self, blobs: Iterable[str]) -> Iterator[Checked]:
+        for blob in blobs:
             problem = self._problem(blob)
             if not problem:
                 yield Checked(blob)

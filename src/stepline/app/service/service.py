@@ -13,6 +13,7 @@ from stepline.app.masking import Masker
 from stepline.app.pipeline_config import look_up_config
 from stepline.app.registry import Registry
 from stepline.app.scratch import ScratchFolders
+from stepline.app.service.cleaning import Cleaning, CleaningPorts
 from stepline.app.service.dispatcher import Dispatcher, DispatcherPorts
 from stepline.app.service.endings import Ending, Endings
 from stepline.app.service.files import BUCKET, FileService, StateCatalog
@@ -117,6 +118,7 @@ class Service:
         registry: Published artifacts.
         settings: Shared settings.
         secrets: Secrets.
+        cleaning: Removal of what nobody needs any more.
     """
 
     def __init__(self, ports: ServicePorts, options: ServiceOptions) -> None:
@@ -146,6 +148,7 @@ class Service:
         self.files = self._make_files()
         self.pipelines = self._make_pipelines()
         self.workflows = self._make_workflows()
+        self.cleaning = self._make_cleaning()
         self._intakes: list[Intake] = []
         self._watchers = [self._watcher(watched) for watched in options.watched]
         self._builder = threading.Thread(
@@ -296,6 +299,20 @@ class Service:
             new_id=ports.new_id,
             changed=self._dispatcher.wake,
             settle=self._dispatcher.settle,
+        )
+
+    def _make_cleaning(self) -> Cleaning:
+        ports = self._ports
+        return Cleaning(
+            CleaningPorts(
+                state=ports.state,
+                store=ports.store,
+                logs=ports.logs,
+                executor=ports.executor,
+                registry=self.registry,
+                cache_dir=self.options.cache_dir,
+                clock=ports.clock,
+            )
         )
 
     def _watcher(self, watched: WatchedFolder) -> FolderWatcher:
