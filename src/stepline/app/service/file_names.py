@@ -48,7 +48,10 @@ def _queries(path: str, disk: Sequence[str]) -> Iterator[dict[str, Any]]:
     yield {"term": {"filePath": path}}
     places = [place for each in disk for place in islice(_places(each), _MOST_FOLDERS)]
     if places:
-        yield {"bool": {"should": places}}
+        # By their paths they are found at once, by the name of their source they are not.
+        paths = {"terms": {"filePath": [inside for _, inside in places]}}
+        sources = [_place(folder, inside) for folder, inside in places]
+        yield {"bool": {"filter": [paths, {"bool": {"should": sources}}]}}
     literal = _SPECIAL.sub(r"\\\1", path)
     ends: list[Any] = [{"wildcard": {"filePath": f"*/{literal}"}}]
     if words(path):
@@ -57,13 +60,17 @@ def _queries(path: str, disk: Sequence[str]) -> Iterator[dict[str, Any]]:
     yield {"bool": {"filter": ends}}
 
 
-def _places(path: str) -> Iterator[dict[str, Any]]:
-    """Yield the query of a file of each folder that it may have been watched in."""
-    for folder in PurePosixPath(path).parents:
-        inside = str(PurePosixPath(path).relative_to(folder))
-        # What comes of a watched folder has its path as the name of its source.
-        clauses = [{"term": {"source.name": str(folder)}}, {"term": {"filePath": inside}}]
-        yield {"bool": {"filter": clauses}}
+def _places(path: str) -> Iterator[tuple[str, str]]:
+    """Yield each folder that a file may have been watched in, and its path inside that."""
+    whole = PurePosixPath(path)
+    for folder in whole.parents:
+        yield str(folder), str(whole.relative_to(folder))
+
+
+def _place(folder: str, inside: str) -> dict[str, Any]:
+    # What comes of a watched folder has its path as the name of its source.
+    clauses = [{"term": {"source.name": folder}}, {"term": {"filePath": inside}}]
+    return {"bool": {"filter": clauses}}
 
 
 def _search(files: FilesView, query: dict[str, Any]) -> Page[FileRecord]:
