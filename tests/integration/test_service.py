@@ -358,6 +358,20 @@ def test_reprocess_starts_just_the_failed_ones(running):
     running.ended(6)
 
 
+def test_workflow_of_a_deleted_pipeline_goes_on_under_its_name(running, tmp_path):
+    main = "import pathlib\ndef work(input, context):\n"
+    main += f"    assert pathlib.Path({str(tmp_path / 'gate')!r}).exists()\n"
+    main += "    return context.pipeline_config['pipelineName']\n"
+    pipeline = running.simple("named", main, retry=RetryPolicy())
+    running.upload()
+    (failed,) = running.ended(1)
+    running.service.pipelines.delete(pipeline.id)
+    (tmp_path / "gate").touch()
+    running.service.workflows.retry(failed.id)
+    wait_for(lambda: running.workflows()[0].status is WorkflowStatus.COMPLETED)
+    assert running.service.workflows.get(failed.id).state["output"] == "named"
+
+
 def test_schedule_fires_without_a_file(running):
     running.put_script("tick", "def work(input, context):\n    return 1\n", ["work"])
     running.put_protocol(

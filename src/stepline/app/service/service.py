@@ -333,8 +333,8 @@ class Service:
         name = self._names.get(pipeline_id)
         if name is None:
             with self.state.read() as view:
-                pipeline = view.pipelines.get(pipeline_id)
-            name = self._names[pipeline_id] = pipeline.spec.name if pipeline else ""
+                revisions = view.pipelines.revisions(pipeline_id)  # these outlive it
+            name = self._names[pipeline_id] = revisions[-1].spec.name if revisions else ""
         url = self.options.url
         return Place(org=self.options.org, pipeline_name=name, url=url, api_url=f"{url}/v1")
 
