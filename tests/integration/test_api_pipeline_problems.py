@@ -113,6 +113,20 @@ def test_pipeline_file_without_its_protocol_is_still_looked_through(api, old, ne
     assert places(problems) == [*expected, (7, 17, "missing-secret")]
 
 
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (b"name: x\n\xff", (2, 1, "not-utf8")),
+        (b"name: \0", (1, 7, "not-text")),
+        ("name: x".encode("utf-16"), (1, 1, "not-utf8")),
+    ],
+    ids=["not UTF-8", "NUL", "UTF-16"],
+)
+def test_pipeline_file_that_is_no_text_says_where(api, content, place):
+    _, problems = apply(api, content)
+    assert places(problems) == [place]
+
+
 def test_pipeline_file_with_one_fault_says_it_in_the_message(api):
     text = "name: x\nprotocol: private-demo/helo:v1.0.0\ntrigger: category is raw\n"
     message, [problem] = apply(api, text)
@@ -126,6 +140,20 @@ def test_pipeline_file_with_many_faults_has_no_hint_of_one_in_the_message(api):
     message, problems = apply(api, FILE)
     assert "Hint" not in message
     assert all(each["message"] in message for each in problems)
+
+
+def test_ledger_says_why_a_pipeline_has_no_plan_any_more(api):
+    text = "name: bare\nprotocol: private-demo/keyed:v1.0.0\ntrigger: fileName is bare.txt\n"
+    text += "config: {count: 1, owner: {setting: renewed}, key: {secret: key-a}}\n"
+    assert api.put("/v1/secrets/key-a", json={"value": "0123456789"}).status_code == 200
+    assert api.put("/v1/settings/renewed", json={"value": "me"}).status_code == 204
+    assert api.put("/v1/pipelines", content=text).status_code == 200
+    assert api.put("/v1/settings/renewed", json={"value": 5}).status_code == 204
+    file_id = api.upload("bare.txt")["fileId"]
+    decisions = api.get(f"/v1/files/{file_id}/explain").json()["items"]
+    [found] = [each for each in decisions if each["pipelineName"] == "bare"]
+    reason = "config 'owner' (Owner) must be of type string. Hint: it is 5"
+    assert (found["decision"], found["reason"]) == ("error", reason)
 
 
 def test_pipeline_object_has_all_that_the_service_finds_by_its_own_fields(api):

@@ -70,7 +70,7 @@ def test_pipeline_file_with_faults_names_all_with_their_places(api):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"\xff", "not UTF-8"), (b"", ""), (b"a: [", "pipeline.yml")]
+    ("content", "said"), [(b"\xff", "not valid UTF-8"), (b"", ""), (b"a: [", "pipeline.yml")]
 )
 def test_pipeline_file_that_is_none_is_refused(api, content, said):
     answer = api.put("/v1/pipelines", content=content)

@@ -13,6 +13,7 @@ from stepline.errors import ConfigError, UserError
 from stepline.model.pipeline import PipelineSpec
 from stepline.parsing.pipeline_api import spec_to_api
 from stepline.parsing.pipelines import PipelineFile, read_pipeline
+from stepline.parsing.source import decode_source
 from stepline.server.parts import MOST, Body, Limit, TheService
 from stepline.server.streams import in_thread, text_of
 from stepline.server.views import chosen_value, decision_values, file_value, pipeline_value
@@ -78,10 +79,9 @@ def explain(service: TheService, name: str, *, limit: Limit = 100) -> dict[str, 
 
 
 def _apply(service: Service, content: bytes, *, path: str, plan: bool) -> dict[str, Any]:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"the pipeline is not UTF-8 text: byte {error.start} is none") from None
+    text, problem = decode_source(content, path=path)
+    if problem is not None:
+        raise ConfigError.of([problem])
     file = read_pipeline(text, path=path)
     spec = file.parsed.value
     if spec is None:

@@ -77,13 +77,12 @@ class _Lack:
     """Why there is no plan. The error itself is not kept: it grows each time it is raised."""
 
     what: str
-    where: Location | None
     hint: str
     problems: tuple[Problem, ...]
 
     def again(self) -> UserError:
         """Return the error."""
-        return UserError(self.what, where=self.where, hint=self.hint, problems=self.problems)
+        return UserError(self.what, hint=self.hint, problems=self.problems)
 
 
 class Plans:
@@ -123,7 +122,7 @@ class Plans:
         try:
             made = self.make(pipeline)
         except UserError as error:
-            made = _Lack(error.what, error.where, error.hint, error.problems)
+            made = _Lack(error.what, error.hint, error.problems)
         except PlatformError as error:
             if error.retryable:
                 raise
