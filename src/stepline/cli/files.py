@@ -14,6 +14,7 @@ import click
 from stepline.cli.client import path_of
 from stepline.cli.display import printable, show_fields
 from stepline.cli.file_names import file_named
+from stepline.cli.files_verify import verify_files
 from stepline.cli.session import Plain, Session, service_command
 from stepline.cli.times import shown
 from stepline.cli.transfers import PART_BYTES, download_file, stream_file
@@ -30,7 +31,10 @@ _TITLES = ("ID", "CREATED", "SIZE", "FILE")
 
 @click.group("files")
 def command() -> None:
-    """List, find, fetch, label and delete stored files."""
+    """List, find, fetch, verify, label and delete stored files."""
+
+
+command.add_command(verify_files)
 
 
 @command.command("list")
