@@ -20,6 +20,7 @@ from stepline.parsing.checker import Checker, join
 from stepline.parsing.nodes import Mapping, Node
 from stepline.parsing.pipeline_conditions import condition_of
 from stepline.parsing.pipeline_parts import (
+    PROTOCOL_FORM,
     config_of,
     flag_of,
     labels_of,
@@ -100,7 +101,10 @@ def read_pipeline(text: str, *, path: str) -> PipelineFile:
     root = checker.root()
     if root is None:
         return PipelineFile(Parsed(None, checker.problems(), path))
-    checker.keys(root, "", known=KEYS, required=_REQUIRED)
+    checker.keys(root, "", known=KEYS, required=())
+    for key, hint in _REQUIRED.items():
+        if key not in root.entries:
+            checker.error("missing-key", f"the key `{key}` is missing", at=root, hint=hint)
     values: dict[str, Any] = {}
     for key, (field, read) in _READERS.items():
         if key in root.entries:
@@ -162,7 +166,11 @@ _READERS: dict[str, tuple[str, _Reader]] = {
     "run_on_deleted": ("run_on_deleted", flag_of),
 }
 KEYS = tuple(_READERS)
-_REQUIRED = ("name", "protocol", "trigger")
+_REQUIRED = {
+    "name": "write name: Push plate readings",
+    "protocol": f"write protocol: {PROTOCOL_FORM}",
+    "trigger": "write a condition, such as trigger: category is raw, or trigger: {} for none",
+}
 
 
 def _is_in(source: str, above: str) -> bool:

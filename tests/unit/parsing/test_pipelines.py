@@ -126,6 +126,22 @@ def test_parse_pipeline_locates_config_values_and_steps():
     assert str(parsed.locate("config.kaggle_username.setting")) == "push.yml:11:30"
 
 
+def test_parse_pipeline_missing_keys_say_what_to_write():
+    assert faults("priority: 1\n") == [
+        ("push.yml:1:1", "the key `name` is missing", "write name: Push plate readings"),
+        (
+            "push.yml:1:1",
+            "the key `protocol` is missing",
+            "write protocol: namespace/slug:version, such as private-demo/push:v1.0.0",
+        ),
+        (
+            "push.yml:1:1",
+            "the key `trigger` is missing",
+            "write a condition, such as trigger: category is raw, or trigger: {} for none",
+        ),
+    ]
+
+
 def test_read_pipeline_with_errors_keeps_what_can_be_used():
     file = read_pipeline("name: P\ntrigger: a is\nconfig: {a: 1}\npriority: 70\n", path="p.yml")
     assert file.parsed.value is None
