@@ -138,20 +138,22 @@ class FolderLogs:
         """
         if not _ID.fullmatch(workflow_id):
             return Freed()
-        freed, folder = Freed(), self._folder(workflow_id)
-        places = self.attempts(workflow_id)
+        paths = [self._path(workflow_id, *place) for place in self.attempts(workflow_id)]
+        act = _size_before if dry_run else _removed
         try:
             # Nobody may begin a log meanwhile, or make its folder.
             with self._mutex:
-                for step, attempt in places:
-                    path = self._path(workflow_id, step, attempt)
-                    freed += _size_before(path, before) if dry_run else _removed(path, before)
-                if not dry_run and not self._names(folder):
-                    with suppress(FileNotFoundError):
-                        os.rmdir(folder)
+                freed = sum((act(path, before) for path in paths), Freed())
+                if not dry_run:
+                    self._remove_if_empty(self._folder(workflow_id))
         except OSError as error:
             raise disk_error(error, "the logs cannot be removed", retryable=True) from error
         return freed
+
+    def _remove_if_empty(self, folder: str) -> None:
+        if not self._names(folder):
+            with suppress(FileNotFoundError):
+                os.rmdir(folder)
 
     def _names(self, folder: str) -> list[str]:
         try:
