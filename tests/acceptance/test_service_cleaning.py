@@ -131,6 +131,21 @@ def test_verify_names_files_whose_bytes_are_damaged_or_missing(served):
     assert (one.returncode, json.loads(one.stdout)["checked"]) == (1, 1)
 
 
+def test_clean_that_cannot_remove_something_does_the_rest_and_says_so(served):
+    (path,) = strays(served, 1)
+    code = served.project.folder / "own-cache" / "code"
+    code.parent.mkdir(exist_ok=True)
+    code.mkdir()
+    # No folder for a mark can be made beside it, whoever asks.
+    (code / ("a" * 64)).mkdir()
+    (code / ("a" * 64 + ".used")).mkdir()
+    result = served.project.stepline("clean")
+    assert (result.returncode, path.exists()) == (3, False)
+    assert "copies of artifacts          ?  not known\n" in result.stdout
+    assert "error: copies of task scripts cannot be removed" in result.stderr
+    assert "hint: look at the permissions of the cache" in result.stderr
+
+
 @pytest.mark.parametrize("words", [("clean",), ("files", "verify")], ids=" ".join)
 def test_upkeep_of_a_service_that_does_not_run_says_so(served, words):
     served.stop()

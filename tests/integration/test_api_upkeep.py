@@ -64,7 +64,7 @@ def test_clean_answers_with_a_line_for_each_kind(api):
     [
         ("verify", {"fileIds": ["none"]}, 404, "no file with the id 'none'"),
         ("verify", {"fileIds": "none"}, 400, "fileIds"),
-        ("clean", {"before": "soon"}, 400, "no time: 'soon'"),
+        ("clean", {"before": "soon"}, 422, "'soon' is no time"),
         ("clean", {}, 400, "before"),
         ("clean", {"before": NOW, "force": True}, 400, "'force' is not known"),
     ],

@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 from stepline.cli.home import AUTH_FILE
-from stepline.cli.lines import lines_of
+from stepline.cli.lines import failure, lines_of
 from stepline.cli.session import Plain, Session, service_command
 from stepline.cli.times import moment
 from stepline.cli.words import size_shown
-from stepline.errors import PlatformError, SettingsError
+from stepline.errors import SettingsError
 
 _NAMES = {
     "uploads": "uploads that were given up",
@@ -76,7 +76,7 @@ def command(session: Session, *, before: str, dry_run: bool) -> None:
     if not session.json_output:
         click.echo(f"{'it would free' if dry_run else 'freed'} {size_shown(size)}")
     if failed := [item for item in items if "error" in item]:
-        raise PlatformError(str(failed[0]["error"]))
+        raise failure(str(failed[0]["error"]))
 
 
 def _row(item: Plain) -> tuple[str, str, str]:

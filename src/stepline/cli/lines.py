@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stepline.cli.client import RUNNING_HINT, Client
+from stepline.cli.display import printable
 from stepline.cli.session import Plain
 from stepline.errors import PlatformError
 
@@ -22,12 +23,18 @@ def lines_of(client: Client, path: str, *, body: Any) -> Iterator[Plain]:
         for text in response.iter_lines():
             line = _line(text)
             if "kind" not in line and "error" in line:
-                raise PlatformError(str(line["error"]), retryable=True)
+                raise failure(str(line["error"]))
             if line:
                 yield line
             if line.get("done"):
                 return
     raise PlatformError("the service broke off", hint=RUNNING_HINT, retryable=True)
+
+
+def failure(said: str) -> PlatformError:
+    """Return what a service said went wrong, with the hint that stands at its end."""
+    what, _, hint = said.partition(". Hint: ")
+    return PlatformError(printable(what), hint=printable(hint), retryable=True)
 
 
 def _line(text: str) -> Plain:

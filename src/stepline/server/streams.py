@@ -7,7 +7,7 @@ a time, and what is sent is read a piece at a time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from io import RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -59,7 +59,7 @@ async def to_file(request: Request, path: Path) -> None:
             await in_thread(lambda piece=piece: _write_all(file, piece))  # type: ignore[misc]
 
 
-async def items_of(items: Iterator[T], *, beat_s: float) -> AsyncIterator[T | None]:
+async def items_of(items: Iterator[T], *, beat_s: float) -> AsyncGenerator[T | None]:
     """Give what an iterator gives, made in a thread; None now and then while nothing comes.
 
     Args:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import UTC, datetime
+from contextlib import aclosing
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -17,9 +18,9 @@ from pydantic import Field
 from starlette.responses import StreamingResponse
 
 from stepline.app.service.cleaning import Checked
+from stepline.app.service.times import stored_time
 from stepline.errors import PlatformError, SteplineError
 from stepline.ports.freed import Freed
-from stepline.server.faults import Refused
 from stepline.server.parts import MOST, Body, TheService
 from stepline.server.streams import items_of
 from stepline.server.views import file_value
@@ -36,7 +37,7 @@ Line = Mapping[str, Any]
 class CleanBody(Body):
     """What is old, and whether to remove it."""
 
-    before: str
+    before: Annotated[str, Field(min_length=1)]
     dryRun: bool = False
 
 
@@ -106,10 +107,11 @@ def _answer(request: Request, lines: Iterator[Line], *, first: Line) -> Streamin
 async def _sent(request: Request, lines: Iterator[Line], *, first: Line) -> AsyncIterator[bytes]:
     yield _encoded(first)
     try:
-        async for line in items_of(lines, beat_s=_BEAT_S):
-            if request.app.state.stopping.is_set():
-                raise PlatformError("the service stops", hint="try again when it is back")
-            yield _encoded(line or {})
+        async with aclosing(items_of(lines, beat_s=_BEAT_S)) as items:
+            async for line in items:
+                if request.app.state.stopping.is_set():
+                    raise PlatformError("the service stops", hint="try again when it is back")
+                yield _encoded(line or {})
     except SteplineError as error:
         yield _encoded({"error": str(error)})
 
@@ -119,13 +121,9 @@ def _encoded(line: Line) -> bytes:
 
 
 def _moment(text: str) -> float:
-    """Return a time as seconds since the epoch; UTC where it names no offset.
+    """Return a time that somebody gave as seconds since the epoch.
 
     Raises:
-        Refused: It is none.
+        UserError: It is none.
     """
-    try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError) as error:
-        raise Refused(400, f"the field 'before' is no time: {text!r}") from error
+    return datetime.fromisoformat(stored_time(text)).timestamp()
