@@ -109,11 +109,15 @@ async def _sent(request: Request, lines: Iterator[Line], *, first: Line) -> Asyn
     try:
         async with aclosing(items_of(lines, beat_s=_BEAT_S)) as items:
             async for line in items:
-                if request.app.state.stopping.is_set():
-                    raise PlatformError("the service stops", hint="try again when it is back")
+                _refuse_stopping(request)
                 yield _encoded(line or {})
     except SteplineError as error:
         yield _encoded({"error": str(error)})
+
+
+def _refuse_stopping(request: Request) -> None:
+    if request.app.state.stopping.is_set():
+        raise PlatformError("the service stops", hint="try again when it is back")
 
 
 def _encoded(line: Line) -> bytes:
