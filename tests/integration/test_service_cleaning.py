@@ -10,6 +10,7 @@ import pytest
 
 from stepline.errors import ArtifactNotFound, UserError
 from stepline.model.artifact import ArtifactKind, ArtifactName
+from stepline.model.pipeline import PipelineStatus
 from stepline.model.workflow import WorkflowStatus
 from stepline.ports.freed import Freed
 from tests.support.services import RunningService, wait_for
@@ -133,6 +134,24 @@ def test_clean_keeps_what_a_running_workflow_needs(running, tmp_path):
     (ended,) = running.ended(1)
     assert (ended.status, ended.state["output"]) == (WorkflowStatus.COMPLETED, "json.tool")
     assert running.service.pipelines.get(pipeline.id).id == pipeline.id
+
+
+def test_clean_keeps_what_a_waiting_workflow_needs_after_a_restart(tmp_path):
+    first = RunningService(tmp_path / "home", cache=tmp_path / "cache")
+    pipeline = first.simple("say", SAY)
+    first.service.pipelines.set_status(pipeline.id, PipelineStatus.PAUSED)
+    first.upload()
+    name = ArtifactName(ArtifactKind.TASK_SCRIPT, "private-demo", "say", "v1.0.0")
+    first.service.delete_artifact(name, force=True)
+    first.stop()
+    second = RunningService(tmp_path / "home", cache=tmp_path / "cache")
+    try:
+        age_cache(second)
+        found = clean(second)
+        assert (found["environments"], found["code"]) == (Freed(), Freed())
+        assert (len(folders(second, "environments")), len(folders(second, "code"))) == (1, 2)
+    finally:
+        second.stop()
 
 
 def test_clean_removes_copies_and_environments_that_are_published_no_more(running):
