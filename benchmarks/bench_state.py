@@ -125,7 +125,7 @@ def actions() -> dict[str, Callable[[State], object]]:
     """Return what is measured, by name."""
     numbers = count(10**9)
     flow = Flow(
-        Plans(Nothing(), lambda config: config),
+        Plans(Nothing(), lambda config: (config, ())),
         now=lambda: NOW,
         clock=time.time,
         new_id=lambda: str(next(numbers)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from stepline.frozen import frozen
 
@@ -117,6 +117,19 @@ class UserError(SteplineError):
     ) -> None:
         super().__init__(what, where=where, hint=hint)
         self.problems = tuple(problems)
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> Self:
+        """Return the error that stands for problems, of which at least one is an error.
+
+        Of several, each has its own hint behind it in brackets.
+        """
+        errors = [problem for problem in problems if problem.severity == "error"]
+        first = errors[0]
+        if len(errors) == 1:
+            return cls(first.message, where=first.where, hint=first.hint, problems=problems)
+        what = "; ".join(f"{each.message} ({each.hint})".removesuffix(" ()") for each in errors)
+        return cls(what, where=first.where, problems=problems)
 
 
 class SettingsError(UserError):

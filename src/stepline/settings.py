@@ -151,11 +151,9 @@ def _place(name: str, text: str, path: str) -> Location:
 
 
 def _unknown(name: str, where: Location) -> Problem:
-    import difflib
+    from stepline.expressions.suggest import nearest_of_all
 
-    near = difflib.get_close_matches(name, _READERS, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    hint = f"{hint}settings are {', '.join(_READERS)}"
+    hint = nearest_of_all(name, _READERS, those="settings are")
     return Problem("unknown-setting", f"there is no setting '{name}'", where, hint)
 
 

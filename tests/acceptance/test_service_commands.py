@@ -271,7 +271,7 @@ def test_reprocess_starts_again_just_what_is_meant(served, stepline, upload):
     for sent in (good, bad):
         ended(served, workflow_of(sent))
     words = ["reprocess", "again", "--failed", "--since", "1h"]
-    assert stepline(*words, "--dry-run")[0].splitlines()[0] == bad["fileId"]
+    assert stepline(*words, "--dry-run")[0].startswith(f"{bad['fileId']}  ")
     assert "again runs again for 1 file" in stepline(*words)[0]
     newest = served.workflows(pipelineId="again")[-1]
     assert newest["inputFileId"] == bad["fileId"]
@@ -308,6 +308,24 @@ def test_pipeline_problems_come_with_their_lines(served, stepline):
     served.project.write("bad.yml", "name: x\nprotocol: private-demo/upper:v1.0.0\ntrigger: a is\n")
     _, err = stepline("pipeline", "apply", "bad.yml", code=2)
     assert re.search(r"^bad.yml:3:\d+: error: .*\n  trigger: a is\n +\^", err, re.MULTILINE)
+
+
+def test_pipeline_problems_that_the_service_finds_come_with_their_lines_too(served, stepline):
+    text = (
+        "name: x\nprotocol: private-demo/uper:v1.0.0\ntrigger: labels.p contians 3\n"
+        "config:\n  a: {secret: unset-key}\n"
+    )
+    served.project.write("bad.yml", text)
+    for words in ((), ("--plan",)):
+        _, err = stepline("pipeline", "apply", "bad.yml", *words, code=2)
+        found = re.findall(r"^bad.yml:(\S+): error: .*\n  (.*)\n( +)\^\n  hint: (.*)", err, re.M)
+        assert [(at, line[len(left) - 2 :]) for at, line, left, _ in found] == [
+            ("2:11", "private-demo/uper:v1.0.0"),
+            ("3:19", "contians 3"),
+            ("5:15", "unset-key}"),
+        ]
+        hints = ["did you mean 'upper'?", "did you mean 'contains'?", "set it: stepline secret set"]
+        assert all(hint in each[3] for hint, each in zip(hints, found, strict=True))
 
 
 def test_settings_are_set_listed_and_deleted(stepline):

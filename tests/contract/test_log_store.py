@@ -1,10 +1,13 @@
 """What every log store promises; an adapter joins by one line in `STORES`."""
 
+import time
+
 import pytest
 
 from stepline.errors import PlatformError
 from stepline.plugins.files_local.logs import FolderLogs
 from stepline.ports.executor import LogLine
+from stepline.ports.freed import Freed
 
 STORES = {"folder": lambda path: FolderLogs(str(path / "logs"))}
 PLACE = {"step": 1, "attempt": 2}
@@ -140,6 +143,38 @@ def test_attempts_are_listed_in_order_and_deleted_with_their_workflow(store):
     store.delete(WORKFLOW)
     assert list(store.attempts(WORKFLOW)) == []
     assert texts(store.read("other", step=10, attempt=1)) == ["line 10"]
+
+
+def test_delete_tells_what_it_freed_and_a_dry_run_removes_nothing(store):
+    writer = store.writer(WORKFLOW, **PLACE)
+    writer.add(numbered(*range(100)))
+    writer.close()
+    would = store.delete(WORKFLOW, dry_run=True)
+    assert texts(store.read(WORKFLOW, **PLACE)) == [f"line {number}" for number in range(100)]
+    assert (would.count, would.bytes > 1000) == (1, True)
+    assert store.delete(WORKFLOW) == would
+    assert store.delete(WORKFLOW) == Freed()
+
+
+def test_delete_before_a_time_keeps_logs_that_were_written_to_since(store):
+    for attempt in (1, 2):
+        writer = store.writer(WORKFLOW, step=0, attempt=attempt)
+        writer.add(numbered(attempt))
+        writer.close()
+        between = time.time()
+        time.sleep(0.05)
+    before = between - 0.03
+    assert store.delete(WORKFLOW, before=before).count == 1
+    assert list(store.attempts(WORKFLOW)) == [(0, 2)]
+
+
+def test_workflows_are_those_that_have_logs(store):
+    assert list(store.workflows()) == []
+    ids = [f"{WORKFLOW}-{number}" for number in range(20)]
+    for workflow_id in ids:
+        store.writer(workflow_id, **PLACE).add(numbered(1))
+    store.delete(ids[3])
+    assert sorted(store.workflows()) == sorted(set(ids) - {ids[3]})
 
 
 def test_writer_goes_on_after_its_logs_were_deleted(store):

@@ -18,6 +18,7 @@ from tests.contract.state_suite.catalog import *  # noqa: E402, F403
 from tests.contract.state_suite.files import *  # noqa: E402, F403
 from tests.contract.state_suite.pipelines import *  # noqa: E402, F403
 from tests.contract.state_suite.queue import *  # noqa: E402, F403
+from tests.contract.state_suite.references import *  # noqa: E402, F403
 from tests.contract.state_suite.registry import *  # noqa: E402, F403
 from tests.contract.state_suite.search import *  # noqa: E402, F403
 from tests.contract.state_suite.workflows import *  # noqa: E402, F403

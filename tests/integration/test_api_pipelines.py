@@ -1,6 +1,7 @@
 """Pipelines, workflows, settings and secrets over HTTP."""
 
 import time
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -69,7 +70,7 @@ def test_pipeline_file_with_faults_names_all_with_their_places(api):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"\xff", "not UTF-8"), (b"", ""), (b"a: [", "pipeline.yml")]
+    ("content", "said"), [(b"\xff", "not valid UTF-8"), (b"", ""), (b"a: [", "pipeline.yml")]
 )
 def test_pipeline_file_that_is_none_is_refused(api, content, said):
     answer = api.put("/v1/pipelines", content=content)
@@ -170,7 +171,8 @@ def test_pipeline_reprocesses_the_files_of_a_kind(api):
     path = "/v1/pipelines/later/reprocess"
     dry = api.post(path, json={"kinds": ["unprocessed"], "dryRun": True}).json()
     assert dry == api.post(path, json={"kinds": ["unprocessed"]}).json()
-    assert dry == {"fileIds": [file_id], "total": 1}
+    files = [{"fileId": file_id, "fileKey": "demo/upload/RAW/later/one.json"}]
+    assert dry == {"fileIds": [file_id], "files": files, "total": 1}
     query = "/v1/workflow/search?filter=completed&pipelineId=later"
     api.until(query, lambda each: each["totalCount"] == 1)
     assert api.post(path, json={"kinds": ["unprocessed", "failed"]}).json()["total"] == 0
@@ -178,6 +180,90 @@ def test_pipeline_reprocesses_the_files_of_a_kind(api):
     kinds = {"pipelineProcessingTypes": ["PIPELINE_PROCESSING_COMPLETED"]}
     assert api.post(bulk, json={**kinds, "autoProcess": False}).json() == dry
     assert api.post(path, json={"kinds": []}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "found"),
+    [
+        pytest.param("-1", "+1", True, id="around it, with offsets"),
+        pytest.param("+1", "", False, id="after it"),
+        pytest.param("", "-1", False, id="before it"),
+        pytest.param("0", "", True, id="just then"),
+        pytest.param("", "0", False, id="up to then"),
+        pytest.param("2020-01-01", "2999-12-31", True, id="dates"),
+    ],
+)
+def test_reprocess_times_are_instants(api, since, until, found):
+    if not api.get("/v1/files", params={"prefix": "upload/RAW/dated/"}).json()["items"]:
+        api.upload("dated/one.json")
+        api.set_pipeline("dated", prefix="dated/")
+    (file,) = api.get("/v1/files", params={"prefix": "upload/RAW/dated/"}).json()["items"]
+    times = [moved(file["createdAt"], each) for each in (since, until)]
+    body = {"kinds": ["unprocessed"], "since": times[0], "until": times[1], "dryRun": True}
+    assert api.post("/v1/pipelines/dated/reprocess", json=body).json()["total"] == int(found)
+    bulk = {
+        "pipelineProcessingTypes": ["PIPELINE_PROCESSING_UNPROCESSED"],
+        "autoProcess": False,
+        **{name: time for name, time in zip(("startDate", "endDate"), times, strict=True) if time},
+    }
+    path = "/v1/pipeline/dated/create-pipeline-bulk-processing-job"
+    assert api.post(path, json=bulk).json()["total"] == int(found)
+
+
+def moved(at, hours):
+    """Return a time so many hours later, as it is written elsewhere than in UTC."""
+    if hours not in ("0", "+1", "-1"):
+        return hours
+    moment = datetime.fromisoformat(at) + timedelta(hours=int(hours))
+    return moment.astimezone(timezone(timedelta(hours=-11))).isoformat()
+
+
+@pytest.mark.parametrize("time", ["soon", "2026-13-01", "7d"])
+def test_times_that_are_none_are_refused(api, time):
+    api.set_pipeline("timed", prefix="timed/")
+    body = {"kinds": ["failed"], "since": time}
+    for answer in (
+        api.post("/v1/pipelines/timed/reprocess", json=body),
+        api.get("/v1/workflow/search", params={"startTime": time}),
+    ):
+        assert answer.status_code == 422
+        assert f"'{time}' is no time" in error_of(answer)
+
+
+def test_deleted_pipeline_keeps_its_name_in_lists(api):
+    made = api.set_pipeline("gone", prefix="gone/")
+    file_id = api.upload("gone/one.json")["fileId"]
+    workflow = api.workflow_of(file_id)
+    api.delete("/v1/pipelines/gone")
+    hits = api.get("/v1/workflow/search", params={"size": 1000}).json()["hits"]
+    assert {each["pipelineName"] for each in hits if each["pipelineId"] == made["id"]} == {"gone"}
+    assert api.get(f"/v1/workflow/{workflow['id']}").json()["pipelineName"] == "gone"
+    items = api.get(f"/v1/files/{file_id}/explain").json()["items"]
+    assert "gone" in [each["pipelineName"] for each in items if each["decision"] == "fired"]
+
+
+def test_decisions_name_files_by_their_keys(api):
+    api.set_pipeline("keys", prefix="keys/")
+    api.upload("keys/one.json")
+    (entry,) = [
+        each
+        for each in api.get("/v1/pipelines/keys/explain").json()["items"]
+        if each["decision"] == "fired"
+    ]
+    assert entry["fileKey"] == "demo/upload/RAW/keys/one.json"
+
+
+def test_workflows_are_found_by_instants(api):
+    api.set_pipeline("instants", prefix="instants/")
+    workflow = api.workflow_of(api.upload("instants/one.json")["fileId"])
+    at = workflow["createdAt"]
+    for times, count in (
+        ({"startTime": moved(at, "-1"), "endTime": moved(at, "+1")}, 1),
+        ({"startTime": moved(at, "0")}, 1),
+        ({"endTime": moved(at, "0")}, 0),
+    ):
+        query = {"pipelineId": "instants", **times}
+        assert api.get("/v1/workflow/search", params=query).json()["totalCount"] == count
 
 
 def test_workflow_record_log_and_pins(api):

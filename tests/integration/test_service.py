@@ -341,7 +341,7 @@ def test_pipeline_with_wrong_values_is_refused_with_all_of_them(running):
     ]
     with pytest.raises(SteplineError, match=r"'count' \(Count\) is required") as caught:
         running.pipeline("upper")
-    assert caught.value.hint == "set count in the pipeline's config"
+    assert caught.value.problems[0].hint == "set count in the pipeline's config"
 
 
 def test_reprocess_starts_just_the_failed_ones(running):
@@ -352,9 +352,24 @@ def test_reprocess_starts_just_the_failed_ones(running):
     service = running.service.workflows
     assert service.reprocess(pipeline, kinds=frozenset({"completed", "unprocessed"})) == []
     failed = frozenset({"failed"})
-    assert service.reprocess(pipeline, kinds=failed, dry_run=True) == files
-    assert service.reprocess(pipeline, kinds=failed) == files
+    for dry_run in (True, False):
+        chosen = service.reprocess(pipeline, kinds=failed, dry_run=dry_run)
+        assert [each.pointer.file_id for each in chosen] == files
     running.ended(6)
+
+
+def test_workflow_of_a_deleted_pipeline_goes_on_under_its_name(running, tmp_path):
+    main = "import pathlib\ndef work(input, context):\n"
+    main += f"    assert pathlib.Path({str(tmp_path / 'gate')!r}).exists()\n"
+    main += "    return context.pipeline_config['pipelineName']\n"
+    pipeline = running.simple("named", main, retry=RetryPolicy())
+    running.upload()
+    (failed,) = running.ended(1)
+    running.service.pipelines.delete(pipeline.id)
+    (tmp_path / "gate").touch()
+    running.service.workflows.retry(failed.id)
+    wait_for(lambda: running.workflows()[0].status is WorkflowStatus.COMPLETED)
+    assert running.service.workflows.get(failed.id).state["output"] == "named"
 
 
 def test_schedule_fires_without_a_file(running):

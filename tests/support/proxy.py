@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 import threading
+import time
 
 _CHUNK_BYTES = 65536
 
@@ -16,12 +18,16 @@ class CuttingProxy:
         port: Port of the service on this machine.
         after: Bytes after which a connection is cut, in each direction.
         cuts: How many connections are cut; later ones are left alone.
+        pause_s: How long each part of an answer takes, seconds.
     """
 
-    def __init__(self, port: int, *, after: int, cuts: int) -> None:
+    def __init__(
+        self, port: int, *, after: int = sys.maxsize, cuts: int = 0, pause_s: float = 0.0
+    ) -> None:
         self._port = port
         self._after = after
         self._left = cuts
+        self._pause_s = pause_s
         self._lock = threading.Lock()
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
@@ -46,18 +52,20 @@ class CuttingProxy:
 
     def _connect(self, client: socket.socket) -> None:
         with client, socket.create_connection(("127.0.0.1", self._port)) as service:
-            back = threading.Thread(target=self._pass_on, args=(service, client), daemon=True)
+            answers = (service, client, self._pause_s)
+            back = threading.Thread(target=self._pass_on, args=answers, daemon=True)
             back.start()
-            self._pass_on(client, service)
+            self._pass_on(client, service, 0.0)
             back.join()
 
-    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+    def _pass_on(self, source: socket.socket, target: socket.socket, pause_s: float) -> None:
         count = 0
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK_BYTES):
                 count += len(data)
                 if count > self._after and self._may_cut():
                     break
+                time.sleep(pause_s)
                 target.sendall(data)
         for each in (source, target):
             with contextlib.suppress(OSError):

@@ -155,7 +155,7 @@ def test_read_settings_wrong_variable_is_named(name, text, message):
 def test_read_settings_unknown_name_gives_the_nearest_and_all():
     [(where, what, hint)] = problems("# x\nexecuter = 'process'\n")
     assert (where, what) == ("stepline.toml:2:1", "there is no setting 'executer'")
-    assert hint == f"did you mean executor? settings are {', '.join(NAMES)}"
+    assert hint == f"did you mean 'executor'? settings are {', '.join(NAMES)}"
 
 
 def test_read_settings_reports_all_problems_at_once():

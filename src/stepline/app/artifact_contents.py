@@ -25,6 +25,7 @@ from stepline.model.protocol import Protocol
 from stepline.ports.executor import ScriptVersion
 from stepline.ports.files import FileStore
 from stepline.ports.state import State
+from stepline.ports.use_marks import note_use
 from stepline.workers.folders import remove_folder
 
 
@@ -126,7 +127,7 @@ class ArtifactContents:
             PlatformError: Its archive is gone, or not what it was.
         """
         known = self._versions.get((digest, name))
-        if known is not None:
+        if known is not None and note_use(known.folder):
             return known
         with self._one_at_a_time:
             known = self.unpublished_version(digest, self.folder(digest), name=name)

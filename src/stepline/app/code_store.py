@@ -10,6 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from stepline.errors import ConfigError, Location, PlatformError
+from stepline.ports.use_marks import note_use
 
 _LEFT_OUT_FOLDERS = frozenset(
     {
@@ -67,7 +68,7 @@ def stored_code(digest: str, cache_dir: Path) -> Path | None:
     say; so it is read before it is trusted.
     """
     kept = _place(digest, cache_dir)
-    if not kept.is_dir():
+    if not kept.is_dir() or not note_use(kept):
         return None
     try:
         intact = _digest(kept) == digest and _has_nothing_else(kept)
@@ -165,6 +166,7 @@ def _copy(folder: Path, cache_dir: Path) -> tuple[str, Path]:
         digest = _digest(partial)
         kept = _place(digest, cache_dir)
         _publish(partial, kept)
+        note_use(kept)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return digest, kept

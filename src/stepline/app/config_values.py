@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from stepline.errors import ConfigError, Location, Problem
+from stepline.expressions.suggest import nearest_of_all
 from stepline.frozen import frozen
 from stepline.model.protocol import ConfigItem, ConfigType, Protocol
 from stepline.model.values import Json
@@ -37,6 +38,7 @@ def parse_values(texts: Mapping[str, str], protocol: Protocol, *, path: str) -> 
                     f"config '{key}' ({item.label}) is a secret",
                     path,
                     hint=f"give it by --secret {key}=env:VARIABLE, file:PATH or prompt",
+                    key=key,
                 )
             )
         else:
@@ -96,38 +98,44 @@ OF_PIPELINES = Ways(
 )
 
 
-def check_plain_values(
-    protocol: Protocol, values: Mapping[str, Json], *, secrets: Iterable[str], path: str
-) -> None:
-    """Check the values of a pipeline: keys, types, and that nothing required is missing.
+def plain_value_problems(
+    protocol: Protocol,
+    values: Mapping[str, Json],
+    *,
+    secrets: Collection[str],
+    unresolved: Collection[str],
+    path: str,
+) -> list[Problem]:
+    """Return what is wrong with a pipeline's values: keys, types, what is required and missing.
 
     Args:
         protocol: The protocol that declares the keys.
         values: Plain values by config key.
         secrets: Keys for which a secret is given.
-        path: Where the protocol is from, for messages.
-
-    Raises:
-        ConfigError: All that is wrong, missing or unknown.
+        unresolved: Keys for which something is given that has no value.
+        path: Where the values are from, for messages.
     """
     problems: list[Problem] = []
-    for key, value in values.items():
+    for key in dict.fromkeys((*values, *secrets, *unresolved)):
         item = protocol.config.get(key)
         if item is None:
             problems.append(_unknown_key(key, protocol, path))
-        elif item.type is ConfigType.SECRET:
-            message = f"config '{key}' ({item.label}) is a secret, not a plain value"
-            hint = OF_PIPELINES.secret.format(key=key)
-            problems.append(_problem("secret-as-value", message, path, hint=hint))
-        elif value is not None and not _fits(value, item.type):
-            message = f"config '{key}' ({item.label}) must be of type {item.type.value}"
-            hint = f"it is {value!r:.60}"
-            problems.append(_problem("wrong-type", message, path, hint=hint))
-    try:
-        check_values(protocol, values, secrets=secrets, path=path, ways=OF_PIPELINES)
-    except ConfigError as error:
-        problems += error.problems
-    _raise_if(problems)
+        elif key in values:
+            problems += _unfit(values[key], item, path)
+    told = {key: item for key, item in protocol.config.items() if key not in unresolved}
+    return problems + _lacking(told, values, secrets=secrets, path=path, ways=OF_PIPELINES)
+
+
+def _unfit(value: Json, item: ConfigItem, path: str) -> Iterator[Problem]:
+    """Yield why a plain value is none of a config item."""
+    named = f"config '{item.key}' ({item.label})"
+    if item.type is ConfigType.SECRET:
+        hint = OF_PIPELINES.secret.format(key=item.key)
+        message = f"{named} is a secret, not a plain value"
+        yield _problem("secret-as-value", message, path, hint=hint, key=item.key)
+    elif value is not None and not _fits(value, item.type):
+        message = f"{named} must be of type {item.type.value}"
+        yield _problem("wrong-type", message, path, hint=f"it is {value!r:.60}", key=item.key)
 
 
 def _fits(value: Json, kind: ConfigType) -> bool:
@@ -143,16 +151,29 @@ def check_values(
     *,
     secrets: Iterable[str],
     path: str,
-    ways: Ways = Ways(),  # noqa: B008  (it never changes)
 ) -> None:
     """Refuse to start with a required value or secret missing, or with an unknown one.
 
     Raises:
         ConfigError: Every missing or unknown key, with its label.
     """
+    strangers = sorted(set(secrets) - set(protocol.config))
+    problems = [_unknown_key(key, protocol, path) for key in strangers]
+    problems += _lacking(protocol.config, values, secrets=secrets, path=path, ways=Ways())
+    _raise_if(problems)
+
+
+def _lacking(
+    config: Mapping[str, ConfigItem],
+    values: Mapping[str, Json],
+    *,
+    secrets: Iterable[str],
+    path: str,
+    ways: Ways,
+) -> list[Problem]:
     given = set(secrets)
-    problems = [_unknown_key(key, protocol, path) for key in sorted(given - set(protocol.config))]
-    for key, item in protocol.config.items():
+    problems = []
+    for key, item in config.items():
         is_secret = item.type is ConfigType.SECRET
         if key in given and not is_secret:
             problems.append(
@@ -161,6 +182,7 @@ def check_values(
                     f"config '{key}' ({item.label}) is not a secret",
                     path,
                     hint=ways.value.format(key=key),
+                    key=key,
                 )
             )
         missing = key not in given if is_secret else values.get(key) is None
@@ -172,9 +194,10 @@ def check_values(
                     f"config '{key}' ({item.label}) is required",
                     path,
                     hint=way.format(key=key),
+                    key=key,
                 )
             )
-    _raise_if(problems)
+    return problems
 
 
 def _typed(text: str, item: ConfigItem) -> Json:
@@ -216,28 +239,22 @@ def _wrong_type(text: str, item: ConfigItem, *, path: str, reason: str) -> Probl
     message = f"config '{item.key}' ({item.label}) must be of type {item.type.value}, not {given!r}"
     if reason and item.type in _JSON_TYPES:
         message = f"{message}; {reason}"
-    return _problem("wrong-type", message, path, hint=f"give {examples[item.type]}")
+    hint = f"give {examples[item.type]}"
+    return _problem("wrong-type", message, path, hint=hint, key=item.key)
 
 
 def _unknown_key(key: str, protocol: Protocol, path: str) -> Problem:
-    import difflib
-
-    near = difflib.get_close_matches(key, protocol.config, n=1)
-    known = ", ".join(protocol.config) or "none"
-    hint = f"did you mean '{near[0]}'? " if near else ""
+    hint = nearest_of_all(key, protocol.config, those="it has:")
     message = f"the protocol has no config key '{key}'"
-    return _problem("unknown-config", message, path, hint=f"{hint}it has: {known}")
+    return _problem("unknown-config", message, path, hint=hint, key=key)
 
 
-def _problem(code: str, message: str, path: str, *, hint: str) -> Problem:
-    return Problem(code, message, Location(path), hint=hint)
+def _problem(code: str, message: str, path: str, *, hint: str, key: str) -> Problem:
+    from stepline.parsing.checker import join
+
+    return Problem(code, message, Location(path), hint=hint, source=join("config", key))
 
 
 def _raise_if(problems: list[Problem]) -> None:
     if problems:
-        raise ConfigError(
-            "; ".join(problem.message for problem in problems),
-            where=problems[0].where,
-            hint=problems[0].hint,
-            problems=problems,
-        )
+        raise ConfigError.of(problems)

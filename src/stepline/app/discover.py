@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
-from stepline.app.load import CONFIG_FILE, MANIFEST_FILE
+from stepline.app.load import CONFIG_FILE, MANIFEST_FILE, read_source
 from stepline.app.project_layout import PROTOCOL_FILES
 from stepline.frozen import frozen
 from stepline.parsing.source import MAX_BYTES
@@ -16,6 +17,8 @@ from stepline.parsing.source import MAX_BYTES
 _SKIPPED = ("node_modules", "__pycache__", "venv", "site-packages")
 _ENVIRONMENT_MARK = "pyvenv.cfg"
 _BESIDE_CONFIG = ("main.py", "requirements.txt")
+_PIPELINES = "pipelines"
+_BLOCK_KEY = re.compile(r"""^\ufeff?["']?(\w+)["']?[ \t]*:(?=\s)""", re.MULTILINE)
 _BESIDE_MANIFEST = (*PROTOCOL_FILES, *_BESIDE_CONFIG)
 
 
@@ -25,6 +28,7 @@ class Kind(Enum):
     PROTOCOL = "protocol"
     CONFIG = "config"
     MANIFEST = "manifest"
+    PIPELINE = "pipeline"
 
 
 @frozen
@@ -55,16 +59,20 @@ def kind_of_file(path: Path) -> Kind | None:
     """Return what a file that is named by itself is taken for, by its name and content."""
     if path.name == MANIFEST_FILE:
         return Kind.MANIFEST
-    if path.suffix in (".yml", ".yaml") or path.name in PROTOCOL_FILES:
+    if path.name in PROTOCOL_FILES:
         return Kind.PROTOCOL
     if path.name == CONFIG_FILE:
         return Kind.CONFIG
+    if path.suffix in (".yml", ".yaml"):
+        return Kind.PIPELINE if _is_pipeline(path, _yaml_keys(path)) else Kind.PROTOCOL
     keys = _top_keys(path) if path.suffix == ".json" else set()
     if "protocolSchema" in keys:
         return Kind.PROTOCOL
     if keys & {"functions", "language"}:
         return Kind.CONFIG
-    return Kind.MANIFEST if {"namespace", "slug"} <= keys else None
+    if {"namespace", "slug"} <= keys:
+        return Kind.MANIFEST
+    return Kind.PIPELINE if keys and _is_pipeline(path, keys) else None
 
 
 def is_task_script(folder: Path) -> bool:
@@ -96,6 +104,30 @@ def _is_config(path: Path, names: set[str]) -> bool:
 
 def _is_manifest(path: Path, names: set[str]) -> bool:
     return bool(names.intersection(_BESIDE_MANIFEST)) or {"namespace", "slug"} <= _top_keys(path)
+
+
+def _is_pipeline(path: Path, keys: set[str]) -> bool:
+    """Tell a pipeline from a protocol, also where the keys that tell them apart are mistyped."""
+    if "protocolSchema" in keys:
+        return False
+    return bool(keys & {"protocol", "trigger"}) or path.resolve().parent.name == _PIPELINES
+
+
+def _yaml_keys(path: Path) -> set[str]:
+    """Return the keys of a YAML file; none if it cannot be read."""
+    data, problem = read_source(path)
+    if problem is not None:
+        return set()
+    text = data.decode("utf-8", "replace")
+    keys = set(_BLOCK_KEY.findall(text))
+    if keys:
+        return keys
+    # Rarely are the keys elsewhere than at the start of lines; then YAML has to be read.
+    from stepline.parsing.nodes import Mapping
+    from stepline.parsing.yaml_tree import parse_yaml
+
+    root = parse_yaml(text.removeprefix("\ufeff"), path=str(path)).root
+    return set(root.entries) if isinstance(root, Mapping) else set()
 
 
 def _top_keys(path: Path) -> set[str]:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stepline.errors import ConfigError, Location, Problem, SettingsError
-from stepline.expressions.suggest import nearest_hint
+from stepline.errors import Location, Problem, SettingsError
+from stepline.expressions.suggest import nearest_hint, or_else
 from stepline.model.values import Json
 from stepline.ports.secrets import check_secret_name
 
 _FOLDER = "/org-secrets/"
 
 
-def resolve_config(
+def look_up_config(
     config: Mapping[str, Json],
     settings: Mapping[str, Json],
     *,
     org: str,
     path: str = "pipeline",
-) -> dict[str, Json]:
+) -> tuple[dict[str, Json], list[Problem]]:
     """Return the config values of a workflow: settings as values, secrets as references.
 
     An object with the one name ``setting`` or ``secret`` stands for a shared setting or a
@@ -30,8 +30,9 @@ def resolve_config(
         org: The organisation, whose secrets may be named.
         path: Where the config is from, for messages.
 
-    Raises:
-        ConfigError: Shared settings are missing, or references are wrong; with all of them.
+    Returns:
+        The values, but for keys with a problem; and a problem for each shared setting that
+        is missing and each reference that is wrong.
     """
     values: dict[str, Json] = {}
     problems: list[Problem] = []
@@ -40,15 +41,10 @@ def resolve_config(
             values[key] = _resolved(value, settings, org=org)
         except SettingsError as error:
             message = f"config '{key}': {error.what}"
-            problems.append(Problem("config-reference", message, Location(path), error.hint))
-    if problems:
-        raise ConfigError(
-            "; ".join(problem.message for problem in problems),
-            where=problems[0].where,
-            hint=problems[0].hint,
-            problems=problems,
-        )
-    return values
+            source = _source(key, value)
+            where = Location(path)
+            problems.append(Problem("config-reference", message, where, error.hint, source=source))
+    return values, problems
 
 
 def secret_reference(name: str, *, org: str) -> dict[str, Json]:
@@ -67,6 +63,16 @@ def referenced_path(value: Json) -> str | None:
 def secret_name(path: str) -> str:
     """Return the name in ``/<env>/<org>/org-secrets/<name>``."""
     return path.partition(_FOLDER)[2] or path
+
+
+def _source(key: str, value: Json) -> str:
+    """Return the path of a reference's name."""
+    from stepline.parsing.checker import join
+
+    word = [
+        each for each in ("setting", "secret") if isinstance(value, dict) and [each] == [*value]
+    ]
+    return join("config", key, *word)
 
 
 def _resolved(value: Json, settings: Mapping[str, Json], *, org: str) -> Json:
@@ -99,9 +105,7 @@ def _setting(name: Json, settings: Mapping[str, Json]) -> Json:
 
 
 def _setting_hint(name: str, settings: Mapping[str, Json]) -> str:
-    near = nearest_hint(name, settings).removesuffix("?")
-    set_it = f"set it: stepline setting set {name} VALUE"
-    return f"{near}; or {set_it}" if near else set_it
+    return or_else(nearest_hint(name, settings), f"set it: stepline setting set {name} VALUE")
 
 
 def _secret(name: Json, org: str) -> Json:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from stepline.errors import ArtifactNotFound, Problem, UploadError
-from stepline.expressions.suggest import nearest_hint
+from stepline.expressions.suggest import nearest_hint, or_else
 from stepline.model.artifact import Artifact, ArtifactKind, ArtifactName
 from stepline.model.protocol import Protocol, Step, TaskReference
 from stepline.model.task_script import TaskScript
@@ -136,7 +136,7 @@ def _publish_hint(word: str, name: ArtifactName, near: str) -> str:
     put = (
         f"stepline put {word.replace(' ', '-')} {name.namespace} {name.slug} {name.version} FOLDER"
     )
-    return f"publish it: {put}; or {near}" if near else f"publish it: {put}"
+    return or_else(near, f"publish it: {put}")
 
 
 def _versions_hint(versions: list[str]) -> str:

@@ -19,7 +19,7 @@ from stepline.app.task_scripts import find_scripts
 from stepline.engine import create_workflow
 from stepline.engine.events import Event, RetryDue, WorkflowStarted
 from stepline.errors import ConfigError, Location, PlatformError, ProtocolError
-from stepline.expressions.suggest import nearest_hint
+from stepline.expressions.suggest import nearest_of_all
 from stepline.frozen import frozen
 from stepline.model.protocol import Protocol, TaskReference
 from stepline.model.workflow import (
@@ -294,11 +294,8 @@ def _step_index(protocol: Protocol, word: str) -> int:
         return names.index(word)
     if word.isdecimal() and 1 <= int(word) <= len(names):
         return int(word) - 1
-    near = nearest_hint(word, names)
-    raise ConfigError(
-        f"the workflow has no step '{word}'",
-        hint=f"{near} its steps are {', '.join(names)}, or 1 to {len(names)}".lstrip(),
-    )
+    hint = nearest_of_all(word, names, those="its steps are")
+    raise ConfigError(f"the workflow has no step '{word}'", hint=f"{hint}, or 1 to {len(names)}")
 
 
 def _only(protocol: Protocol, index: int) -> Protocol:

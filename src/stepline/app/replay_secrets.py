@@ -8,7 +8,7 @@ from typing import Any
 from stepline.app.pipeline_config import referenced_path, secret_name
 from stepline.app.run_secrets import SecretSource, parse_source
 from stepline.errors import ConfigError
-from stepline.expressions.suggest import nearest_hint
+from stepline.expressions.suggest import nearest_of_all
 from stepline.frozen import frozen
 from stepline.ports.secrets import SecretBackend, SecretValue
 
@@ -68,11 +68,8 @@ def recorded_secrets(
             paths[secret_name(path)] = path
     for key in given:
         if key not in paths:
-            near = nearest_hint(key, paths)
-            known = ", ".join(paths) or "none"
-            raise ConfigError(
-                f"the workflow has no secret '{key}'", hint=f"{near} it has: {known}".lstrip()
-            )
+            hint = nearest_of_all(key, paths, those="it has:")
+            raise ConfigError(f"the workflow has no secret '{key}'", hint=hint)
     sources = {
         key: parse_source(key, given[key]) if key in given else SecretSource(PLACEHOLDER, key)
         for key in paths

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from stepline.app.load import read_source
 from stepline.errors import Location, Problem
-from stepline.expressions.suggest import nearest_hint
+from stepline.expressions.suggest import nearest_hint, or_else
 from stepline.model.task_script import Function, TaskScript
 from stepline.parsing.result import Parsed
 from stepline.parsing.source import decode_source, lines_of
@@ -125,7 +125,7 @@ class _FunctionCheck:
         known = sorted(path.stem for path in home.glob("*.py")) if home.is_dir() else []
         last = function.module.rpartition(".")[2]
         if self.has_requirements and not (self.folder / function.module.split(".")[0]).is_dir():
-            hint = f"{nearest_hint(last, known)}; otherwise a requirement must bring it"
+            hint = or_else(nearest_hint(last, known), "let a requirement bring it")
             return Problem("no-module", what, where, hint, "warning")
         hint = nearest_hint(last, known, none="there is no module at all")
         return Problem("no-module", what, where, hint)

@@ -13,16 +13,13 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from stepline.app.masking import Masker, check_secret, remember_for_reports
-from stepline.app.pipeline_config import (
-    referenced_path,
-    resolve_config,
-    secret_name,
-    secret_reference,
-)
+from stepline.app.pipeline_config import referenced_path, secret_name, secret_reference
 from stepline.app.run_secrets import read_masked
 from stepline.errors import Location, Problem, SecretNotFound, SettingsError
+from stepline.expressions.suggest import or_else
 from stepline.model.pipeline import Pipeline
 from stepline.model.values import Json
+from stepline.parsing.checker import join
 from stepline.ports.secrets import (
     SecretBackend,
     SecretInfo,
@@ -34,7 +31,6 @@ from stepline.ports.secrets import (
 __all__ = [
     "ServiceSecrets",
     "WorkflowSecrets",
-    "resolve_config",
     "secret_reference",
     "uses_secret",
     "variable_of",
@@ -89,11 +85,7 @@ class WorkflowSecrets:
         """
         problems = self.prime()
         if problems:
-            raise SettingsError(
-                "; ".join(problem.message for problem in problems),
-                hint=problems[0].hint,
-                problems=problems,
-            )
+            raise SettingsError.of(problems)
 
     def prime(self) -> list[Problem]:
         """Mask the values that all secrets have now; return what is wrong with the others.
@@ -171,10 +163,9 @@ class WorkflowSecrets:
         return sum(variable_of(each) == variable for each in self._keys) > 1
 
     def _missing(self, name: str) -> SecretNotFound:
-        hint = f"set it: stepline secret set {name}"
-        variable = variable_of(name)
+        hint, variable = f"set it: stepline secret set {name}", variable_of(name)
         if self._environment is not None and not self._is_shared(variable):
-            hint = f"{hint}; or start the service with it in {variable}"
+            hint = or_else(hint, f"start the service with it in {variable}")
         return SecretNotFound(f"there is no secret '{name}'", hint=hint)
 
 
@@ -292,8 +283,8 @@ def _declared(config: Mapping[str, Json]) -> dict[str, str]:
 
 
 def _problem(error: SettingsError, key: str) -> Problem:
-    where = error.where or Location(f"config '{key}'")
+    where, source = error.where or Location(f"config '{key}'"), join("config", key, "secret")
     if isinstance(error, SecretNotFound):
         message = f"{error.what}, which config '{key}' needs"
-        return Problem("missing-secret", message, where, error.hint)
-    return Problem("unusable-secret", error.what, where, error.hint)
+        return Problem("missing-secret", message, where, error.hint, source=source)
+    return Problem("unusable-secret", error.what, where, error.hint, source=source)

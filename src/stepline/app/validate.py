@@ -1,4 +1,4 @@
-"""Validate protocols, task scripts and manifests, alone and against one another."""
+"""Validate protocols, task scripts, manifests and pipelines, alone and against one another."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class _Validator:
                 if problems:
                     yield Report(str(path), None, problems)
                     return
-                hint = "name a protocol.yml, a config.json or a manifest.json"
+                hint = "name a protocol.yml, a config.json, a manifest.json or a pipeline"
                 yield _refused(path, "unknown-file", "this is not a file to validate", hint=hint)
                 return
             yield self.file(Found(path, kind))
@@ -109,6 +109,8 @@ class _Validator:
             problems = self.protocol(found.path)
         elif found.kind is Kind.CONFIG:
             problems = self.task_script(found.path)
+        elif found.kind is Kind.PIPELINE:
+            problems = self.pipeline(found.path)
         else:
             problems = self.manifest(found.path)
         return Report(str(found.path), found.kind, tuple(problems))
@@ -168,6 +170,18 @@ class _Validator:
             check=lambda: check_folder(folder, parsed),
         )
 
+    def pipeline(self, path: Path) -> list[Problem]:
+        """Check all of a pipeline that can be told without a service."""
+        data, problem = read_source(path)
+        if problem is not None:
+            return [problem]
+        return cached_problems(
+            "pipeline",
+            str(path).encode("utf-8", "surrogateescape") + b"\0" + data,
+            cache_dir=self.cache_dir,
+            check=lambda: _pipeline_problems(data, str(path)),
+        )
+
     def manifest(self, path: Path) -> list[Problem]:
         parsed = load_manifest(path, self.cache_dir)
         problems = list(parsed.problems)
@@ -177,6 +191,13 @@ class _Validator:
             hint = f'write "type": "{expected}"'
             problems.append(Problem("wrong-kind", what, parsed.locate("type"), hint))
         return problems
+
+
+def _pipeline_problems(data: bytes, path: str) -> list[Problem]:
+    from stepline.parsing.pipelines import parse_pipeline
+
+    text, problem = decode_source(data, path=path)
+    return [problem] if problem else list(parse_pipeline(text, path=path).problems)
 
 
 def _kind_of_folder(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib import import_module
 
 import click
@@ -23,10 +24,11 @@ COMMANDS = {
     "secret": "Set, list and delete secrets.",
     "pipeline": "Set, show, pause and delete pipelines.",
     "upload": "Store files, which may start pipelines.",
-    "files": "List, find, fetch, label and delete stored files.",
+    "files": "List, find, fetch, verify, label and delete stored files.",
     "workflow": "List, show, follow, retry and cancel workflows.",
     "explain": "Tell why something ran or did not.",
     "reprocess": "Start a pipeline again for stored files.",
+    "clean": "Remove what nobody needs any more from a service.",
     "selftest": "Kill a service and count what it loses.",
     "plugins": "Show the installed plugins.",
     "schema": "Print a JSON Schema for editors.",
@@ -48,10 +50,33 @@ class LazyGroup(click.Group):
         command: click.Command = import_module(f"stepline.cli.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, and look whether the one that it is asked for below it exists.
+
+        Raises:
+            SettingsError: One of the two does not exist; names the nearest.
+        """
+        if not ctx.resilient_parsing:
+            _check_command(args, COMMANDS, above="stepline")
+        name, command, rest = super().resolve_command(ctx, args)
+        if isinstance(command, click.Group) and not ctx.resilient_parsing:
+            _check_command(rest, command.commands, above=f"stepline {name}")
+        return name, command, rest
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing one."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _check_command(words: list[str], known: Collection[str], *, above: str) -> None:
+    if not words or words[0] in known or words[0].startswith("-"):
+        return
+    from stepline.cli.unknown import unknown_command
+
+    raise unknown_command(words[0], known, above=above)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

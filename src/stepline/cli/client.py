@@ -160,8 +160,21 @@ class Client:
             self._sleep(delay_s(number))
 
     @contextmanager
-    def stream(self, path: str, *, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
+    def stream(
+        self,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        method: str = "GET",
+        body: Any = None,
+    ) -> Iterator[httpx.Response]:
         """Give an answer whose body is read bit by bit.
+
+        Args:
+            path: Path below ``/v1``.
+            headers: Further headers.
+            method: HTTP method.
+            body: Plain data to send as JSON.
 
         Raises:
             As `get`; `Unreachable` also when the connection breaks while it is read.
@@ -169,7 +182,9 @@ class Client:
         import httpx
 
         try:
-            with self._http.stream("GET", self._url(path), headers=dict(headers)) as response:
+            with self._http.stream(
+                method, self._url(path), headers=dict(headers or {}), json=body
+            ) as response:
                 if response.status_code >= httpx.codes.BAD_REQUEST:
                     response.read()
                     self._content(response)

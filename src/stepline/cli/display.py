@@ -37,9 +37,16 @@ def show_table(titles: Sequence[str], rows: Iterable[Sequence[object]], *, empty
 
 
 def show_fields(fields: Iterable[tuple[str, object]]) -> None:
-    """Print names with their values, a line each; those without a value are left out."""
-    rows = [[f"{name}:", printable(value)] for name, value in fields]
-    for line in aligned([row for row in rows if row[1]]):
+    """Print names with their values; those without a value are left out.
+
+    Further lines of a value stand below its first one.
+    """
+    rows = []
+    for name, value in fields:
+        lines = lines_of(value)
+        if any(lines):
+            rows += [[f"{name}:" if not number else "", each] for number, each in enumerate(lines)]
+    for line in aligned(rows):
         click.echo(line)
 
 
@@ -57,14 +64,21 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def printable(value: object, *, keep: str = "") -> str:
     """Return a value as one line that cannot steer a terminal."""
-    text = "" if value is None else value if isinstance(value, str) else _plain(value)
     return "".join(
         char if char in keep or unicodedata.category(char) not in ("Cc", "Cs") else "\ufffd"
-        for char in text
+        for char in _text(value)
     )
 
 
-def _plain(value: object) -> str:
+def lines_of(value: object) -> list[str]:
+    """Return a value's lines, at least one, none of which can steer a terminal; tabs stay."""
+    lines = _text(value).removesuffix("\n").split("\n")
+    return [printable(line.removesuffix("\r"), keep="\t") for line in lines]
+
+
+def _text(value: object) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
     if isinstance(value, bool | dict | list):
         return json.dumps(value, ensure_ascii=False)
     return str(value)

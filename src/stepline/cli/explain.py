@@ -8,6 +8,7 @@ import click
 
 from stepline.cli.client import Answered, path_of
 from stepline.cli.display import printable
+from stepline.cli.file_names import find_file, is_sendable, places_on_disk, shortened_name
 from stepline.cli.session import Plain, Session, service_command
 from stepline.cli.times import shown
 from stepline.cli.words import path_shown
@@ -29,70 +30,47 @@ _NOT_THERE = 404
 def command(session: Session, *, target: str, limit: int) -> None:
     """Tell why something ran or did not.
 
-    TARGET is a file, by its id or path, or a pipeline, by its name or id. Each line is one
+    TARGET is a pipeline, by its name or id, or a file, by its id, its path in the service, or
+    its path on disk in a watched folder, where it need not be any more. Each line is one
     decision, with the clause of the condition that decided.
     """
-    pipeline = _found(session, "pipeline", target)
+    pipeline = _pipeline(session, target)
     if pipeline is not None:
         path = path_of("pipelines", pipeline["id"], "explain")
         _print_pipeline(session, pipeline, session.client.get(path, limit=limit))
         return
-    info = _found(session, "fileinfo", target) or _by_path(session, target)
+    info = find_file(session, target, disk=places_on_disk(target))
+    if info is None:
+        raise SettingsError(
+            f"there is no pipeline and no file '{shortened_name(target)}'",
+            hint="see stepline pipeline list and stepline files list",
+        )
     answer = session.client.get(path_of("files", info["fileId"], "explain"))
     _print_file(session, info, answer)
 
 
-def _found(session: Session, kind: str, name: str) -> Any:
-    """Return a pipeline or a file by its name, None if there is none."""
+def _pipeline(session: Session, name: str) -> Any:
+    """Return a pipeline by its name or id, None if there is none."""
+    if not is_sendable(name):
+        return None
     try:
-        return session.client.get(path_of(kind, name))
+        return session.client.get(path_of("pipeline", name))
     except Answered as error:
         if error.status != _NOT_THERE:
             raise
         return None
 
 
-def _by_path(session: Session, path: str) -> Plain:
-    """Return the newest version of the file that a path means.
-
-    Raises:
-        SettingsError: There is none, or there are several.
-    """
-    page = session.client.get("files", prefix=path, limit=1)
-    if page["items"] and path_shown(page["items"][0]) == path:
-        return dict(page["items"][0])
-    ends = {"wildcard": {"filePath": f"*/{_literal(path)}"}}
-    query = {"bool": {"should": [{"term": {"filePath": path}}, ends]}}
-    answer = session.client.send("POST", "files/searchEql", body={"query": query, "size": 5})
-    hits = answer["hits"]["hits"]
-    if not hits:
-        raise SettingsError(
-            f"there is no pipeline and no file '{printable(path)}'",
-            hint="see stepline pipeline list and stepline files list",
-        )
-    if len(hits) > 1:
-        ids = ", ".join(str(hit["_id"]) for hit in hits)
-        raise SettingsError(
-            f"several files have the path '{printable(path)}'", hint=f"name one by its id: {ids}"
-        )
-    return dict(session.client.get(path_of("fileinfo", hits[0]["_id"])))
-
-
-def _literal(path: str) -> str:
-    """Return a path in which nothing is a pattern."""
-    return path.replace("\\", "\\\\").replace("*", "\\*").replace("?", "\\?")
-
-
 def _print_pipeline(session: Session, pipeline: Plain, answer: Plain) -> None:
     rows = [
-        (shown(each["at"]), each["event"], _what(each), _file(each), _reason(each))
+        (shown(each["at"]), each["event"], _what(each), *_file(each), _reason(each))
         for each in answer["items"]
     ]
     status = pipeline.get("status")
     said = f"; it is {status}" if status else ""
     session.table(
         {"pipeline": pipeline["name"], "status": status or "enabled", **answer},
-        ("WHEN", "EVENT", "DECISION", "FILE", "REASON"),
+        ("WHEN", "EVENT", "DECISION", "FILE", "FILE ID", "REASON"),
         rows=rows,
         empty=f"nothing was decided for {printable(pipeline['name'])} yet{said}",
     )
@@ -121,8 +99,8 @@ def _what(decision: Plain) -> str:
     return str(decision["decision"])
 
 
-def _file(decision: Plain) -> str:
-    return str(decision.get("filePath") or decision.get("fileId") or "-")
+def _file(decision: Plain) -> tuple[str, str]:
+    return path_shown(decision) or "-", str(decision.get("fileId") or "-")
 
 
 def _reason(decision: Plain) -> str:

@@ -13,6 +13,8 @@ import click
 
 from stepline.cli.client import path_of
 from stepline.cli.display import printable, show_fields
+from stepline.cli.file_names import file_named
+from stepline.cli.files_verify import verify_files
 from stepline.cli.session import Plain, Session, service_command
 from stepline.cli.times import shown
 from stepline.cli.transfers import PART_BYTES, download_file, stream_file
@@ -21,12 +23,18 @@ from stepline.errors import SettingsError
 
 TRIES = 8
 _PAGE = 1000
+_USUAL = 100
+_WINDOW = 10_000
+_SEARCH = """write '{"query": {"match_all": {}}}'"""
 _TITLES = ("ID", "CREATED", "SIZE", "FILE")
 
 
 @click.group("files")
 def command() -> None:
-    """List, find, fetch, label and delete stored files."""
+    """List, find, fetch, verify, label and delete stored files."""
+
+
+command.add_command(verify_files)
 
 
 @command.command("list")
@@ -34,7 +42,7 @@ def command() -> None:
 @click.option(
     "--limit",
     type=click.IntRange(1, 1_000_000),
-    default=100,
+    default=_USUAL,
     show_default=True,
     help="Most files.",
 )
@@ -60,12 +68,12 @@ def list_files(session: Session, *, prefix: str, limit: int) -> None:
 
 
 @command.command("show")
-@click.argument("file_id", metavar="ID")
+@click.argument("name", metavar="FILE")
 @service_command
-def show_file(session: Session, *, file_id: str) -> None:
-    """Show what is known about the file version ID."""
-    info = session.client.get(path_of("fileinfo", file_id))
-    versions = session.client.get(path_of("files", file_id, "versions"))["items"]
+def show_file(session: Session, *, name: str) -> None:
+    """Show what is known about FILE, an id or a path."""
+    info = file_named(session, name)
+    versions = session.client.get(path_of("files", info["fileId"], "versions"))["items"]
     if session.json_output:
         session.show({**info, "versions": versions})
         return
@@ -77,7 +85,7 @@ def show_file(session: Session, *, file_id: str) -> None:
 
 
 @command.command("download")
-@click.argument("file_id", metavar="ID")
+@click.argument("name", metavar="FILE")
 @click.option(
     "--out", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Where to; - for output."
 )
@@ -89,9 +97,9 @@ def show_file(session: Session, *, file_id: str) -> None:
     help="How often in a row the connection may break.",
 )
 @service_command
-def download(session: Session, *, file_id: str, out: Path | None, tries: int) -> None:
-    """Fetch the bytes of the file version ID; they are verified by their SHA-256."""
-    info = session.client.get(path_of("fileinfo", file_id))
+def download(session: Session, *, name: str, out: Path | None, tries: int) -> None:
+    """Fetch the bytes of FILE, an id or a path; they are verified by their SHA-256."""
+    info = file_named(session, name)
     if out is not None and str(out) == "-":
         stream_file(session.client, info, output=sys.stdout.buffer, tries=tries)
         sys.stdout.buffer.flush()
@@ -100,13 +108,18 @@ def download(session: Session, *, file_id: str, out: Path | None, tries: int) ->
     with _bar(info, session) as bar:
         advance = (lambda count: None) if bar is None else bar.update
         download_file(session.client, info, target=target, tries=tries, advance=advance)
-    session.show({"fileId": file_id, "path": str(target)}, printable(str(target)))
+    session.show({"fileId": info["fileId"], "path": str(target)}, printable(str(target)))
 
 
 @command.command("search")
 @click.option("--query", "-q", metavar="JSON", help="The search; else read from standard input.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, _WINDOW),
+    help="Most files; by default the search's size, else 100.",
+)
 @service_command
-def search(session: Session, *, query: str | None) -> None:
+def search(session: Session, *, query: str | None, limit: int | None) -> None:
     """Find files by a search of the form that functions use."""
     text = sys.stdin.read() if query is None else query
     try:
@@ -114,28 +127,35 @@ def search(session: Session, *, query: str | None) -> None:
     except (ValueError, RecursionError) as error:
         raise SettingsError(
             f"the search is not valid JSON: {error}",
-            hint="""write '{"query": {"match_all": {}}}'""",
+            hint=_SEARCH,
         ) from error
+    if not isinstance(body, dict):
+        raise SettingsError("the search is no JSON object", hint=_SEARCH)
+    body = {**body, "size": limit or body.get("size", _USUAL)}
     answer = session.client.send("POST", "files/searchEql", body=body)
     hits = answer["hits"]["hits"]
     rows = [_row({"fileId": hit["_id"], **hit.get("_source", {})}) for hit in hits]
     session.table(answer, _TITLES, rows=rows, empty="nothing was found")
+    total = answer["hits"]["total"]["value"]
+    more = total - len(hits) - body.get("from", 0)
+    if more > 0:
+        click.echo(f"… and {more} more, of {total} in all; see --limit", err=True)
 
 
 @command.command("label")
-@click.argument("file_id", metavar="ID")
+@click.argument("name", metavar="FILE")
 @click.argument("action", type=click.Choice(["add", "remove"]), metavar="ACTION")
 @click.argument("labels", nargs=-1, required=True)
 @click.option("--silent", is_flag=True, help="Start no pipeline by it.")
 @service_command
 def label(
-    session: Session, *, file_id: str, action: str, labels: tuple[str, ...], silent: bool
+    session: Session, *, name: str, action: str, labels: tuple[str, ...], silent: bool
 ) -> None:
-    """Add LABELS, or remove them, by ACTION add or remove.
+    """Add LABELS to FILE, an id or a path, or remove them, by ACTION add or remove.
 
     Each is NAME=VALUE; to remove, a NAME alone means all labels of that name.
     """
-    path = path_of("files", file_id, "labels")
+    path = path_of("files", file_named(session, name)["fileId"], "labels")
     quiet = "true" if silent else ""
     if action == "add":
         pairs = [{"name": n, "value": v} for n, v in pairs_of(labels, option="the label")]
@@ -149,20 +169,27 @@ def label(
 
 
 @command.command("delete")
-@click.argument("file_id", metavar="ID")
+@click.argument("name", metavar="FILE")
 @service_command
-def delete_file(session: Session, *, file_id: str) -> None:
-    """Hide the file version ID; what was made from it keeps its record and bytes."""
+def delete_file(session: Session, *, name: str) -> None:
+    """Hide FILE, an id or a path; what was made from it keeps its record and bytes."""
+    info = file_named(session, name)
+    file_id, path = info["fileId"], path_shown(info)
+    if name not in (file_id, path, info["filePath"]):
+        raise SettingsError(
+            f"'{printable(name)}' is but the end of {path}",
+            hint=f"to delete it, give its whole path or its id, {file_id}",
+        )
     session.client.send("DELETE", path_of("files", file_id))
-    session.show({"deleted": file_id}, f"the file {printable(file_id)} is deleted")
+    session.show({"deleted": file_id}, f"the file {path} ({file_id}) is deleted")
 
 
 @command.command("provenance")
-@click.argument("file_id", metavar="ID")
+@click.argument("name", metavar="FILE")
 @service_command
-def provenance(session: Session, *, file_id: str) -> None:
-    """Show how the file version ID came to be, back to the files that arrived."""
-    tree = session.client.get(path_of("files", file_id, "provenance"))
+def provenance(session: Session, *, name: str) -> None:
+    """Show how FILE, an id or a path, came to be, back to the files that arrived."""
+    tree = session.client.get(path_of("files", file_named(session, name)["fileId"], "provenance"))
     session.show(tree, *_origin(tree, depth=0))
 
 

@@ -8,6 +8,7 @@ from stepline.cli.client import path_of
 from stepline.cli.display import printable
 from stepline.cli.session import Session, service_command
 from stepline.cli.times import moment
+from stepline.cli.words import path_shown
 from stepline.errors import SettingsError
 
 
@@ -55,6 +56,7 @@ def command(
     files = f"{count} file" + ("" if count == 1 else "s")
     name = printable(pipeline)
     if dry_run:
-        session.show(answer, *answer["fileIds"], f"{name} would run again for {files}")
+        lines = [f"{each['fileId']}  {path_shown(each)}" for each in answer["files"]]
+        session.show(answer, *lines, f"{name} would run again for {files}")
     else:
         session.show(answer, f"{name} runs again for {files}")

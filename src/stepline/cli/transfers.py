@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from stepline.cli.client import Answered, Client, Unreachable, delay_s, path_of
 from stepline.errors import Location, PlatformError, UploadError
@@ -26,8 +26,28 @@ _BEYOND = 416
 Advance = Callable[[int], None]
 
 
+class Told(Protocol):
+    """Told how far an upload is."""
+
+    def phase(self, name: str, *, done: bool = False) -> None:
+        """Note that something else begins: no byte of it is done, or all of them are."""
+
+    def advance(self, count: int) -> None:
+        """Note how many bytes are done in addition."""
+
+
+class Silent:
+    """Told, and tells nobody."""
+
+    def phase(self, name: str, *, done: bool = False) -> None:
+        """Do nothing."""
+
+    def advance(self, count: int) -> None:
+        """Do nothing."""
+
+
 def upload_file(
-    client: Client, path: Path, *, about: Mapping[str, Any], tries: int, advance: Advance
+    client: Client, path: Path, *, about: Mapping[str, Any], tries: int, told: Told
 ) -> dict[str, Any]:
     """Send a file and return what the service knows about it.
 
@@ -36,7 +56,7 @@ def upload_file(
         path: The file.
         about: ``path`` and others, as ``POST /v1/uploads`` takes them.
         tries: How often in a row the connection may break.
-        advance: Told how many bytes are there in addition.
+        told: Told how far it is.
 
     Raises:
         UploadError: It is no plain file, or changes while it is sent.
@@ -47,17 +67,27 @@ def upload_file(
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = _digest(file, told)
             file.seek(0)
+            told.phase("sending")
             named = {"fileId": str(uuid.uuid4()), **about}
             if size <= PART_BYTES:
                 return _send_whole(client, file, {**named, "sha256": digest}, tries=tries)
-            sending = _Sending(client, file, size=size, tries=tries, advance=advance)
+            sending = _Sending(client, file, size=size, tries=tries, told=told)
             return sending.run(named, digest)
     except OSError as error:
         raise UploadError(
             f"the file cannot be read: {error.strerror}", where=Location(str(path))
         ) from error
+
+
+def _digest(file: BinaryIO, told: Told) -> str:
+    told.phase("reading")
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+        told.advance(len(chunk))
+    return digest.hexdigest()
 
 
 def _send_whole(
@@ -87,13 +117,13 @@ class _Sending:
     """A file on its way, in parts."""
 
     def __init__(
-        self, client: Client, file: BinaryIO, *, size: int, tries: int, advance: Advance
+        self, client: Client, file: BinaryIO, *, size: int, tries: int, told: Told
     ) -> None:
         self._client = client
         self._file = file
         self._size = size
         self._tries = tries
-        self._advance = advance
+        self._told = told
 
     def run(self, about: Mapping[str, Any], digest: str) -> dict[str, Any]:
         """Send all parts and return the file's record."""
@@ -102,6 +132,7 @@ class _Sending:
         begun = self._client.send("POST", "uploads", body=body, tries=self._tries)
         path = path_of("uploads", begun["id"])
         self._send_parts(path, int(begun["offset"]))
+        self._told.phase("verifying", done=True)
         return self._finish(path, digest, begun["fileId"])
 
     def _send_parts(self, path: str, offset: int) -> None:
@@ -113,13 +144,21 @@ class _Sending:
                 failures += 1
                 if failures > self._tries or not _may_go_on(error):
                     raise
-                time.sleep(delay_s(failures))
-                found = self._client.get(path, tries=self._tries, patient=True)
-                here = int(found["offset"])
+                here = self._offset_again(path, failures, offset=offset)
             if here > offset:
                 failures = 0
-                self._advance(here - offset)
+                self._told.advance(here - offset)
             offset = here
+
+    def _offset_again(self, path: str, failures: int, *, offset: int) -> int:
+        """Wait, and return how much the service has."""
+        self._told.phase("waiting for the service")
+        self._told.advance(offset)
+        time.sleep(delay_s(failures))
+        found = self._client.get(path, tries=self._tries, patient=True)
+        self._told.phase("sending")
+        self._told.advance(offset)
+        return int(found["offset"])
 
     def _send_part(self, path: str, offset: int) -> int:
         self._file.seek(offset)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,8 @@ import click
 from stepline.cli.client import path_of
 from stepline.cli.display import printable
 from stepline.cli.session import Plain, Session, service_command
-from stepline.cli.transfers import PART_BYTES, Advance, upload_file
+from stepline.cli.transfers import upload_file
+from stepline.cli.upload_progress import upload_progress
 from stepline.cli.words import pairs_of, path_shown
 from stepline.errors import SettingsError
 
@@ -56,9 +54,9 @@ def command(
     """Store FILES, and print which pipelines they start.
 
     A file of over 8 MiB is sent in parts, and goes on where it was when a connection breaks.
-    What arrives is verified by its SHA-256.
+    What arrives is verified by its SHA-256. On a terminal it is shown how far a file is.
     """
-    about = {
+    given = {
         "sourceType": source_type,
         "sourceId": source_id,
         "sourceName": source_name,
@@ -66,13 +64,12 @@ def command(
         "tags": list(tags),
         "metadata": _metadata(meta),
     }
-    given = {key: value for key, value in about.items() if value}
+    given = {key: value for key, value in given.items() if value}
     sent = []
     for path, target in zip(files, _targets(files, to), strict=True):
-        with _progress(path, session) as advance:
-            info = upload_file(
-                session.client, path, about={**given, "path": target}, tries=tries, advance=advance
-            )
+        about = {**given, "path": target}
+        with upload_progress(path.name, size=path.stat().st_size) as told:
+            info = upload_file(session.client, path, about=about, tries=tries, told=told)
         sent.append({**info, "decisions": _decisions(session, info)})
         if not session.json_output:
             _print(sent[-1])
@@ -103,17 +100,6 @@ def _targets(files: tuple[Path, ...], to: str | None) -> list[str]:
             f"two of the files would have the path {double}", hint="upload them one by one"
         )
     return targets
-
-
-@contextmanager
-def _progress(path: Path, session: Session) -> Iterator[Advance]:
-    """Draw how far a large file is, where somebody looks."""
-    size = path.stat().st_size
-    if size <= PART_BYTES or session.json_output or not sys.stderr.isatty():
-        yield lambda count: None
-        return
-    with click.progressbar(length=size, label=printable(path.name), file=sys.stderr) as bar:
-        yield bar.update
 
 
 def _decisions(session: Session, info: Plain) -> list[Plain]:

@@ -25,10 +25,10 @@ EXIT_INVALID = 2
 @click.option("--strict", is_flag=True, help="Let warnings count as errors.")
 @click.pass_context
 def command(ctx: click.Context, paths: Sequence[Path], *, as_json: bool, strict: bool) -> None:
-    """Check protocols, task scripts and manifests.
+    """Check protocols, task scripts, manifests and pipelines.
 
-    PATHS are files, or folders that are searched; by default the current folder. Exits
-    with 0 if all is valid, with 2 if not.
+    PATHS are files, or folders that are searched; by default the current folder. A
+    pipeline is checked if its file is named. Exits with 0 if all is valid, with 2 if not.
     """
     from stepline.app.validate import validate_paths
     from stepline.settings import cache_dir

@@ -26,7 +26,9 @@ def pairs_of(words: Iterable[str], *, option: str) -> list[tuple[str, str]]:
 
 def path_shown(info: Mapping[str, Any]) -> str:
     """Return what people call a file: source id, category and path."""
-    key = str((info.get("file") or {}).get("path") or info.get("filePath", ""))
+    key = str(
+        (info.get("file") or {}).get("path") or info.get("fileKey") or info.get("filePath", "")
+    )
     return printable(key.partition("/")[2] or key)
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from stepline.cli.client import path_of
-from stepline.cli.display import printable, show_fields
+from stepline.cli.display import lines_of, printable, show_fields
 from stepline.cli.session import Plain, Session, service_command
 from stepline.cli.times import moment, shown
+from stepline.cli.tracebacks import MOST_MESSAGE_LINES, first_lines, shortened
 from stepline.cli.words import path_shown
 
 STATUSES = ("pending", "in-progress", "completed", "failed", "cancelled")
@@ -77,16 +78,17 @@ def list_workflows(
 
 @command.command("show")
 @click.argument("workflow_id", metavar="ID")
+@click.option("--full", is_flag=True, help="Show tracebacks, messages and outputs whole.")
 @service_command
-def show_workflow(session: Session, *, workflow_id: str) -> None:
+def show_workflow(session: Session, *, workflow_id: str, full: bool) -> None:
     """Show the workflow ID: its steps, why it failed, what it read first and what it wrote."""
     found = session.client.get(path_of("workflow", workflow_id))
     if session.json_output:
         session.show(found)
         return
-    show_fields(_fields(found))
+    show_fields(_fields(found, full=full))
     for task in found["tasks"]:
-        for line in _task_lines(task):
+        for line in _task_lines(task, full=full):
             click.echo(line)
     if files := found.get("files"):
         click.echo("files that it wrote:")
@@ -138,7 +140,7 @@ def _status(found: Plain) -> str:
     return f"{found['status']}, waiting" if found.get("waiting") else str(found["status"])
 
 
-def _fields(found: Plain) -> list[tuple[str, Any]]:
+def _fields(found: Plain, *, full: bool) -> list[tuple[str, Any]]:
     source = found.get("inputFile") or {}
     names = [found.get(f"masterScript{part}", "") for part in ("Namespace", "Slug", "Version")]
     return [
@@ -149,7 +151,7 @@ def _fields(found: Plain) -> list[tuple[str, Any]]:
         ("input", _input(source)),
         ("created", shown(found["createdAt"])),
         ("changed", shown(found["lastUpdatedAt"])),
-        *_output(found.get("output")),
+        *_output(found.get("output"), full=full),
     ]
 
 
@@ -158,25 +160,35 @@ def _input(source: Plain) -> str:
     return f"{key.partition('/')[2]} ({source.get('fileId')})" if key else ""
 
 
-def _output(output: Any) -> list[tuple[str, Any]]:
+def _output(output: Any, *, full: bool) -> list[tuple[str, Any]]:
     if not isinstance(output, dict):
         return []
     name = "error" if output.get("type") == "error" else "output"
-    text = printable(output.get("error" if name == "error" else "result"))
-    return [(name, text[:_SHOWN_CHARACTERS])]
+    lines = lines_of(output.get("error" if name == "error" else "result"))
+    text = "\n".join(lines if full else first_lines(lines, MOST_MESSAGE_LINES))
+    if len(text) > _SHOWN_CHARACTERS and not full:
+        text = f"{text[:_SHOWN_CHARACTERS]}… see --full"
+    return [(name, text)]
 
 
-def _task_lines(task: Plain) -> list[str]:
+def _task_lines(task: Plain, *, full: bool) -> list[str]:
     """Return a step and its attempts as lines."""
     script = str((task.get("script") or {}).get("name", ""))
     head = f"step {task['step'] + 1}: {task['name']}  {task['status']}  {script}"
     lines = [printable(head)]
     for each in task.get("attempts", ()):
-        lines.append(f"  attempt {each['attempt']}: {each['kind']}")
-        if each.get("message"):
-            lines[-1] += f": {printable(each['message'])}"
-        lines += [
-            f"    {printable(line, keep=chr(9))}"
-            for line in str(each.get("traceback") or "").splitlines()
-        ]
+        first, *further = _message_lines(each, full=full)
+        lines.append(f"  attempt {each['attempt']}: {each['kind']}{first and ': '}{first}")
+        lines += [f"    {line}" for line in further]
+        if traceback := str(each.get("traceback") or ""):
+            ends = "\n".join(traceback.split("\n") if full else shortened(traceback))
+            lines += [f"    {line}".rstrip() for line in lines_of(ends)]
     return lines
+
+
+def _message_lines(attempt: Plain, *, full: bool) -> list[str]:
+    """Return an attempt's message; where a traceback ends with it, its first line will do."""
+    lines = lines_of(attempt.get("message"))
+    if full:
+        return lines
+    return lines[:1] if attempt.get("traceback") else first_lines(lines, MOST_MESSAGE_LINES)

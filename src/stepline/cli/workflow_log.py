@@ -10,7 +10,7 @@ import click
 
 from stepline.cli.builds import PATIENT_TRIES
 from stepline.cli.client import TRIES, path_of
-from stepline.cli.display import printable
+from stepline.cli.display import lines_of, printable
 from stepline.cli.progress import readable
 from stepline.cli.session import Plain, Session
 from stepline.errors import SettingsError
@@ -138,7 +138,7 @@ class WorkflowLog:
             click.echo()
             self._unended = None
         before = "" if self._unended == place else prefix
-        text = printable(readable(str(line["text"])), keep="\t")
+        text = f"\n{prefix}  ".join(lines_of(readable(str(line["text"]))))
         click.echo(f"{before}{text}", nl=bool(line["ended"]))
         self._unended = None if line["ended"] else place
 

@@ -7,6 +7,7 @@ Source:
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping as Entries
 from dataclasses import replace
 from functools import partial
@@ -61,6 +62,13 @@ _OTHERS = ("triggerCondition", "retryBehavior", "retryConfiguration")
 _UNUSED = ("message", "standby", "inlineArtifact")
 _OWN = ("id", "orgSlug", "createdAt", "updatedAt", "revision", "protocolSchema")
 
+_FIELDS_OF_KEYS = {
+    "protocol": "masterScriptSlug",
+    "trigger": "triggerCondition",
+    "config": "pipelineConfig",
+    "steps": "stepsConfig",
+}
+
 FIELDS = (*_READERS, *_NUMBERS, *_PROTOCOL, *_TWINS, *_FIXED, *_OTHERS, *_UNUSED, *_OWN)
 """Every field that a request may hold; those that Stepline itself sets have no effect there."""
 
@@ -95,6 +103,12 @@ def spec_from_api(
 def status_from_api(value: Json) -> PipelineStatus:
     """Return the status that a pipeline object's ``status`` means: null is enabled."""
     return PipelineStatus.ENABLED if value is None else PipelineStatus(value)
+
+
+def api_path(source: str) -> str:
+    """Return the path in the API's fields for one in a pipeline's file."""
+    key = re.split(r"[.\[]", source, maxsplit=1)[0]
+    return _FIELDS_OF_KEYS.get(key, key) + source[len(key) :]
 
 
 def spec_to_api(

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping as Entries
 
 from stepline.errors import Location
-from stepline.expressions.suggest import nearest_hint
+from stepline.expressions.suggest import nearest, nearest_hint
 from stepline.frozen import frozen
 from stepline.model.file import FileCategory
 from stepline.model.pipeline import Clause, Condition, Group, Operator
@@ -232,8 +232,18 @@ def _known_key(checker: Checker, key: str, *, at: Node | Location, source: str) 
 
 def _unknown_operator(checker: Checker, text: str, *, at: Node | Location, source: str) -> None:
     what = f"`{shorten(text)}` begins with no operator" if text else "the operator is missing"
-    hint = nearest_hint(text, OPERATORS)
+    hint = nearest_hint(_nearest_words(text), OPERATORS)
     checker.error("unknown-operator", what, at=at, hint=hint, source=source)
+
+
+def _nearest_words(text: str) -> str:
+    """Return the words at a text's beginning that are most like an operator, else the text."""
+    words = text.split()
+    for count in range(max(len(each.split()) for each in OPERATORS), 0, -1):
+        written = " ".join(words[:count])
+        if nearest(written, [each for each in OPERATORS if len(each.split()) == count]):
+            return written
+    return text
 
 
 def _value_of(text: str, *, listed: bool) -> str | tuple[str, ...] | None:

@@ -39,12 +39,12 @@ from stepline.parsing.checker import (
 from stepline.parsing.nodes import Mapping, Node, Scalar
 from stepline.parsing.versions import Version
 
+PROTOCOL_FORM = "namespace/slug:version, such as private-demo/push:v1.0.0"
 BEHAVIORS = tuple(behavior.value for behavior in RetryBehavior)
 
 _NAME = re.compile(rf"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{{0,{NAME_CHARACTERS - 2}}}\S)?")
 _SSM = re.compile(r"/[^/]+/[^/]+/org-secrets/(?P<name>[^/]+)")
 _SSM_RULE = "write /<environment>/<organisation>/org-secrets/<name>"
-_PROTOCOL_RULE = "write namespace/slug:version, such as private-demo/push:v1.0.0"
 
 
 def name_of(checker: Checker, node: Node, *, source: str) -> str:
@@ -73,7 +73,9 @@ def protocol_of(checker: Checker, node: Node, *, source: str) -> str:
     namespace, slash, slug = name.partition("/")
     if not colon or not slash:
         what = f"`{source}` cannot be {shorten(text)!r}"
-        checker.error("invalid-protocol", what, at=node, hint=_PROTOCOL_RULE, source=source)
+        checker.error(
+            "invalid-protocol", what, at=node, hint=f"write {PROTOCOL_FORM}", source=source
+        )
         return ""
     offsets = (0, len(namespace) + 1, len(name) + 1)
     for index, part in enumerate((namespace, slug, version)):

@@ -5,22 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from stepline.frozen import frozen
 from stepline.ports.files import FileStore
+from stepline.ports.freed import Freed
 from stepline.ports.uploads import Uploads
-
-
-@frozen
-class Freed:
-    """What a removal of unreferenced blobs made room for.
-
-    Attributes:
-        blobs: How many were removed.
-        bytes: Their sizes together.
-    """
-
-    blobs: int = 0
-    bytes: int = 0
 
 
 class DurableFileStore(FileStore, Protocol):
@@ -38,16 +25,22 @@ class DurableFileStore(FileStore, Protocol):
         """
 
     def delete_unreferenced(
-        self, names_in_use: Callable[[Sequence[str]], frozenset[str]], *, older_than_s: float
+        self,
+        names_in_use: Callable[[Sequence[str]], frozenset[str]],
+        *,
+        older_than_s: float,
+        dry_run: bool = False,
     ) -> Freed:
         """Remove blobs that nothing refers to.
 
-        Publishing bytes that the store has counts as writing them anew.
+        Publishing bytes that the store has counts as writing them anew. An upload that was
+        finished, and is not forgotten, refers to its blob.
 
         Args:
             names_in_use: Given some names, returns those that something refers to.
             older_than_s: Seconds; what was published later than that stays. More than ever
                 pass between publishing bytes and committing the reference to them.
+            dry_run: Whether to remove nothing, and only tell what would be.
 
         Raises:
             PlatformError: Something cannot be removed; the rest stays.

@@ -11,6 +11,7 @@ from stepline.errors import PlatformError
 from stepline.frozen import frozen
 from stepline.model.task import Isolation, Limits, TaskOutcome, TaskRequest
 from stepline.model.task_script import TaskScript
+from stepline.ports.freed import Freed
 
 if TYPE_CHECKING:
     from stepline.ports.engine import ContainerEngine
@@ -166,6 +167,22 @@ class Executor(Protocol):
 
     def cancel(self, task_id: str) -> None:
         """End the running attempt of a task, or its next one as soon as it begins."""
+
+    def remove_unused(
+        self, versions: Sequence[ScriptVersion], *, before: float, dry_run: bool = False
+    ) -> Freed:
+        """Remove environments that nobody uses, nor did since a time; any can be made anew.
+
+        Attempts may begin and run meanwhile. Other processes may use the same environments.
+
+        Args:
+            versions: Task scripts whose environments stay.
+            before: Seconds since the epoch.
+            dry_run: Whether to remove nothing, and only tell what would be.
+
+        Raises:
+            PlatformError: An environment cannot be removed; the rest stays.
+        """
 
     def close(self) -> None:
         """End every process and remove every temporary folder of this executor."""

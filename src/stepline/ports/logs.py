@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from stepline.frozen import frozen
 from stepline.ports.executor import LogLine
+from stepline.ports.freed import Freed
 
 
 @frozen
@@ -77,8 +79,20 @@ class LogStore(Protocol):
     def attempts(self, workflow_id: str) -> Sequence[tuple[int, int]]:
         """Return step and attempt of each log of a workflow, in order."""
 
-    def delete(self, workflow_id: str) -> None:
-        """Remove all logs of a workflow; there may be none.
+    def workflows(self) -> Iterator[str]:
+        """Yield the ids of workflows that have logs.
+
+        Raises:
+            PlatformError: They cannot be listed.
+        """
+
+    def delete(self, workflow_id: str, *, before: float = math.inf, dry_run: bool = False) -> Freed:
+        """Remove the logs of a workflow; there may be none.
+
+        Args:
+            workflow_id: The workflow.
+            before: Seconds since the epoch; logs that were written to since then stay.
+            dry_run: Whether to remove nothing, and only tell what would be.
 
         Raises:
             PlatformError: They cannot be removed.

@@ -19,6 +19,7 @@ from stepline.model.pipeline import Pipeline
 from stepline.model.values import Json
 from stepline.model.workflow import WorkflowStatus
 from stepline.ports.files import Changes
+from stepline.ports.state_parts import Intake, References, Values
 
 T = TypeVar("T")
 
@@ -376,29 +377,6 @@ class Artifacts(ArtifactsView, Protocol):
         """Add lines, each with its time, to a build's log."""
 
 
-class Values(Protocol):
-    """Small named values: shared settings, marks of watchers, the installation's own."""
-
-    def get(self, space: str, name: str) -> Json:
-        """Return a value, or None."""
-
-    def all(self, space: str) -> Mapping[str, Json]:
-        """Return all values of a space, by name."""
-
-    def set(self, space: str, name: str, *, value: Json) -> None:
-        """Store a value; None removes it."""
-
-
-class Intake(Protocol):
-    """Files of watched folders that were taken in, so that none is taken twice."""
-
-    def taken(self, keys: Sequence[str]) -> frozenset[str]:
-        """Return those keys, one for each state of each file, that were taken before."""
-
-    def take(self, key: str, *, file_id: str) -> bool:
-        """Note that a file was taken; False where it was before."""
-
-
 class StateView(Protocol):
     """One consistent state, to read."""
 
@@ -433,6 +411,10 @@ class StateView(Protocol):
     @property
     def intake(self) -> Intake:
         """Files taken from watched folders."""
+
+    @property
+    def references(self) -> References:
+        """What refers to blobs."""
 
 
 class Transaction(Protocol):

@@ -13,6 +13,7 @@ from stepline.errors import UploadError
 from stepline.frozen import frozen
 from stepline.model.values import Json
 from stepline.ports.files import Blob
+from stepline.ports.freed import Freed
 
 
 class UnknownUpload(UploadError):
@@ -152,4 +153,14 @@ class Uploads(Protocol):
 
         Raises:
             UploadInUse: A part is just being taken in.
+        """
+
+    def delete_given_up(self, *, dry_run: bool = False) -> Freed:
+        """Forget the uploads that nobody has touched for a week, as `abort` does.
+
+        Args:
+            dry_run: Whether to forget none, and only tell which would be.
+
+        Raises:
+            PlatformError: They cannot be listed.
         """

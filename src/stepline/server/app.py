@@ -23,6 +23,7 @@ from stepline.server import (
     health_routes,
     pipeline_lists,
     pipeline_routes,
+    upkeep_routes,
     upload_routes,
     value_routes,
     workflow_routes,
@@ -43,6 +44,7 @@ ROUTERS = (
     pipeline_routes.router,
     workflow_routes.router,
     value_routes.router,
+    upkeep_routes.router,
 )
 
 

@@ -83,7 +83,8 @@ def body_of(
 def body_of_error(error: SteplineError, status: int) -> dict[str, Any]:
     """Return the body for an error of ours."""
     problems = error.problems if isinstance(error, UserError) else ()
-    return body_of(status, str(error), problems=[each.to_plain() for each in problems])
+    plain = [{**each.to_plain(), "path": each.source} for each in problems]
+    return body_of(status, str(error), problems=plain)
 
 
 def encoded(body: Mapping[str, Any]) -> bytes:

@@ -36,6 +36,18 @@ def search(service: TheService, payload: Annotated[dict[str, Any], Body()]) -> d
     return service.files.search(payload)
 
 
+@router.get("/v1/fileinfo")
+def named(
+    service: TheService,
+    *,
+    name: str,
+    disk: Annotated[list[str] | None, Query(max_length=10)] = None,
+) -> dict[str, Any]:
+    """Return the files that a name means: an id, a path, or where a file lay on disk."""
+    page = service.files.named(name, disk=disk or ())
+    return page_value(page, [file_value(record) for record in page.items])
+
+
 @router.get("/v1/fileinfo/{file_id}")
 def info(service: TheService, file_id: str) -> dict[str, Any]:
     """Return a file version."""

@@ -9,13 +9,14 @@ from pydantic import Field
 from starlette.responses import Response
 
 from stepline.app.service.service import Service
-from stepline.errors import ConfigError
+from stepline.errors import ConfigError, UserError
 from stepline.model.pipeline import PipelineSpec
 from stepline.parsing.pipeline_api import spec_to_api
-from stepline.parsing.pipelines import parse_pipeline
+from stepline.parsing.pipelines import PipelineFile, read_pipeline
+from stepline.parsing.source import decode_source
 from stepline.server.parts import MOST, Body, Limit, TheService
 from stepline.server.streams import in_thread, text_of
-from stepline.server.views import decision_values, file_value, pipeline_value
+from stepline.server.views import chosen_value, decision_values, file_value, pipeline_value
 
 router = APIRouter(prefix="/v1/pipelines", tags=["pipelines"])
 
@@ -60,14 +61,14 @@ def delete(service: TheService, name: str) -> None:
 @router.post("/{name}/reprocess")
 def reprocess(service: TheService, name: str, *, given: ReprocessBody) -> dict[str, Any]:
     """Start a pipeline again for files that match it."""
-    file_ids = service.workflows.reprocess(
+    chosen = service.workflows.reprocess(
         service.pipelines.get(name),
         kinds=frozenset(given.kinds),
         since=given.since,
         until=given.until,
         dry_run=given.dryRun,
     )
-    return {"fileIds": file_ids, "total": len(file_ids)}
+    return chosen_value(chosen)
 
 
 @router.get("/{name}/explain")
@@ -78,12 +79,28 @@ def explain(service: TheService, name: str, *, limit: Limit = 100) -> dict[str, 
 
 
 def _apply(service: Service, content: bytes, *, path: str, plan: bool) -> dict[str, Any]:
+    text, problem = decode_source(content, path=path)
+    if problem is not None:
+        raise ConfigError.of([problem])
+    file = read_pipeline(text, path=path)
+    spec = file.parsed.value
+    if spec is None:
+        found = service.pipelines.problems(file.draft) if file.draft else ()
+        raise ConfigError.of(file.with_problems(found))
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"the pipeline is not UTF-8 text: byte {error.start} is none") from None
-    spec = parse_pipeline(text, path=path).unwrap(ConfigError)
-    return _plan(service, spec) if plan else pipeline_value(service, service.pipelines.apply(spec))
+        if plan:
+            return _plan(service, spec)
+        return pipeline_value(service, service.pipelines.apply(spec))
+    except UserError as error:
+        _place(error, file)
+        raise
+
+
+def _place(error: UserError, file: PipelineFile) -> None:
+    """Let an error name the places in the file that its problems are about."""
+    if error.problems:
+        error.problems = file.with_problems(error.problems)
+        error.where = ConfigError.of(error.problems).where
 
 
 def _plan(service: Service, spec: PipelineSpec) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -15,10 +16,10 @@ from stepline.app.service.service import Service
 from stepline.errors import ConfigError, UserError
 from stepline.model.ledger import LedgerEntry
 from stepline.model.pipeline import Pipeline, PipelineSpec, PipelineStatus
-from stepline.parsing.pipeline_api import spec_from_api, status_from_api
+from stepline.parsing.pipeline_api import api_path, spec_from_api, status_from_api
 from stepline.server.faults import Refused
 from stepline.server.parts import MOST, Body, Limit, TheService
-from stepline.server.views import pipeline_value
+from stepline.server.views import chosen_value, pipeline_value
 
 router = APIRouter(prefix="/v1/pipeline", tags=["pipelines"])
 
@@ -182,29 +183,32 @@ def set_status(service: TheService, name: str, *, given: StatusBody) -> None:
 @router.post("/{name}/create-pipeline-bulk-processing-job")
 def process_in_bulk(service: TheService, name: str, *, given: BulkBody) -> dict[str, Any]:
     """Start a pipeline again for files that match it."""
-    file_ids = service.workflows.reprocess(
+    chosen = service.workflows.reprocess(
         service.pipelines.get(name),
         kinds=frozenset(each.removeprefix(_KIND).lower() for each in given.pipelineProcessingTypes),
         since=given.startDate,
         until=given.endDate,
         dry_run=not given.autoProcess,
     )
-    return {"fileIds": file_ids, "total": len(file_ids)}
+    return chosen_value(chosen)
 
 
 def _spec(given: dict[str, Any]) -> PipelineSpec:
     spec, problems = spec_from_api(given)
-    errors = [each for each in problems if each.severity == "error"]
     if spec is None:
-        what = "; ".join(each.message for each in errors)
-        hint = next((each.hint for each in errors if each.hint), "")
-        raise ConfigError(what, hint=hint, problems=problems)
+        raise ConfigError.of(problems)
     return spec
 
 
 def _store(service: Service, spec: PipelineSpec, given: dict[str, Any]) -> dict[str, Any]:
     status = status_from_api(given["status"]) if "status" in given else None
-    stored = service.pipelines.apply(spec, status=status)
+    try:
+        stored = service.pipelines.apply(spec, status=status)
+    except UserError as error:
+        error.problems = tuple(
+            replace(each, source=api_path(each.source)) for each in error.problems
+        )
+        raise
     return pipeline_value(service, stored)
 
 

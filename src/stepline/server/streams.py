@@ -6,10 +6,11 @@ a time, and what is sent is read a piece at a time.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from io import RawIOBase
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
@@ -56,6 +57,42 @@ async def to_file(request: Request, path: Path) -> None:
     with path.open("xb", buffering=0) as file:
         async for piece in pieces(request):
             await in_thread(lambda piece=piece: _write_all(file, piece))  # type: ignore[misc]
+
+
+async def items_of(items: Iterator[T], *, beat_s: float) -> AsyncGenerator[T | None]:
+    """Give what an iterator gives, made in a thread; None now and then while nothing comes.
+
+    Args:
+        items: Closed at the end, also if nobody wants the rest.
+        beat_s: Seconds after which None is given.
+    """
+    following: asyncio.Future[T | None] | None = None
+    try:
+        while True:
+            following = asyncio.ensure_future(in_thread(lambda: next(items, None)))
+            while not (await asyncio.wait({following}, timeout=beat_s))[0]:
+                yield None
+            found = following.result()
+            if found is None:
+                return
+            yield found
+    finally:
+        _close_after(following, items)
+
+
+def _close_after(following: asyncio.Future[Any] | None, items: Iterator[Any]) -> None:
+    """Close an iterator, which no thread may be within, when its next item is made."""
+    if not isinstance(items, Generator):
+        return
+
+    def close(done: asyncio.Future[Any]) -> None:
+        done.exception()  # nobody is there to be told
+        items.close()
+
+    if following is None or following.done():
+        items.close()
+    else:
+        following.add_done_callback(close)
 
 
 def _write_all(file: RawIOBase, piece: bytes) -> None:

@@ -16,7 +16,7 @@ from stepline.model.protocol import Protocol
 from stepline.model.workflow import StepStatus
 from stepline.parsing.pipeline_api import pipeline_to_api, spec_to_api
 from stepline.ports.logs import LogPage
-from stepline.ports.state import StoredAttempt, StoredWorkflow
+from stepline.ports.state import StateView, StoredAttempt, StoredWorkflow
 
 # The published records have fewer words.
 _WORDS = {
@@ -36,15 +36,16 @@ def labels_value(record: FileRecord) -> list[dict[str, Any]]:
     return [label.to_plain() for label in record.labels]
 
 
-def pipeline_names(service: Service) -> dict[str, str]:
-    """Return the name of each pipeline by its id."""
-    return {each.id: each.spec.name for each in service.pipelines.all()}
+def chosen_value(records: Sequence[FileRecord]) -> dict[str, Any]:
+    """Return files that are processed again."""
+    files = [{"fileId": each.pointer.file_id, "fileKey": each.pointer.key} for each in records]
+    return {"fileIds": [each["fileId"] for each in files], "files": files, "total": len(files)}
 
 
 def decision_values(service: Service, entries: Sequence[LedgerEntry]) -> list[dict[str, Any]]:
     """Return decisions of the trigger ledger."""
-    names = pipeline_names(service)
-    return [_decision(entry, names.get(entry.pipeline_id, "")) for entry in entries]
+    with service.state.read() as view:
+        return [_decision(view, entry) for entry in entries]
 
 
 def pipeline_value(service: Service, pipeline: Pipeline) -> dict[str, Any]:
@@ -52,14 +53,8 @@ def pipeline_value(service: Service, pipeline: Pipeline) -> dict[str, Any]:
     return pipeline_to_api(pipeline, org=service.options.org)
 
 
-def workflow_value(service: Service, stored: StoredWorkflow, *, name: str) -> dict[str, Any]:
-    """Return what lists show of a workflow.
-
-    Args:
-        service: The service.
-        stored: The workflow.
-        name: Name of its pipeline.
-    """
+def workflow_value(service: Service, stored: StoredWorkflow) -> dict[str, Any]:
+    """Return what lists show of a workflow."""
     with service.state.read() as view:
         pipeline = view.pipelines.revision(stored.pipeline_id, stored.revision)
     protocol = _protocol_part(service, pipeline)
@@ -67,7 +62,7 @@ def workflow_value(service: Service, stored: StoredWorkflow, *, name: str) -> di
         "id": stored.id,
         "orgSlug": service.options.org,
         "pipelineId": stored.pipeline_id,
-        "pipelineName": name,
+        "pipelineName": _name_of(pipeline),
         "pipelineRevision": stored.revision,
         **protocol,
         "protocolDigest": stored.protocol_digest,
@@ -84,9 +79,8 @@ def details_value(service: Service, details: WorkflowDetails) -> dict[str, Any]:
     """Return all of a workflow; secrets stand in it as references."""
     stored, state = details.stored, details.stored.state
     protocol = protocol_of(service, stored)
-    name = details.pipeline.spec.name if details.pipeline else ""
     return {
-        **workflow_value(service, stored, name=name),
+        **workflow_value(service, stored),
         "protocol": protocol.document if protocol else None,
         "pipelineConfig": state["config"],
         "inputFile": state["inputFile"],
@@ -155,14 +149,22 @@ def protocol_of(service: Service, stored: StoredWorkflow) -> Protocol | None:
         return None
 
 
-def _decision(entry: LedgerEntry, name: str) -> dict[str, Any]:
+def _name_of(pipeline: Pipeline | None) -> str:
+    return pipeline.spec.name if pipeline else ""
+
+
+def _decision(view: StateView, entry: LedgerEntry) -> dict[str, Any]:
+    # A revision outlives its pipeline.
+    pipeline = view.pipelines.revision(entry.pipeline_id, entry.revision)
+    record = view.files.get(entry.file_id) if entry.file_id else None
     return {
         "id": entry.id,
         "at": entry.at,
         "event": entry.event.value,
         "fileId": entry.file_id or None,
+        "fileKey": record.pointer.key if record else None,
         "pipelineId": entry.pipeline_id,
-        "pipelineName": name,
+        "pipelineName": _name_of(pipeline),
         "revision": entry.revision,
         "decision": entry.decision.value,
         "reason": entry.reason,

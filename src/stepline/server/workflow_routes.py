@@ -19,7 +19,6 @@ from stepline.server.views import (
     details_value,
     log_value,
     pins_value,
-    pipeline_names,
     protocol_of,
     workflow_value,
 )
@@ -61,11 +60,7 @@ def search(
         before=after,
         limit=size * (page + 1),
     )
-    names = pipeline_names(service)
-    hits = [
-        workflow_value(service, each, name=names.get(each.pipeline_id, ""))
-        for each in found.items[size * page :]
-    ]
+    hits = [workflow_value(service, each) for each in found.items[size * page :]]
     more = bool(found.after)
     return {
         "size": size,
@@ -87,13 +82,13 @@ def status_by_pipeline(service: TheService) -> dict[str, Any]:
     return {
         "results": [
             {
-                "pipelineId": pipeline_id,
+                "pipelineId": each.id,
                 "statusCounts": {
-                    "pending": count(pipeline_id, WorkflowStatus.PENDING),
-                    "processing": count(pipeline_id, WorkflowStatus.IN_PROGRESS),
+                    "pending": count(each.id, WorkflowStatus.PENDING),
+                    "processing": count(each.id, WorkflowStatus.IN_PROGRESS),
                 },
             }
-            for pipeline_id in pipeline_names(service)
+            for each in service.pipelines.all()
         ]
     }
 

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ from stepline.errors import PlatformError
 from stepline.model.task import Limits, OutcomeKind, TaskOutcome, TaskRequest
 from stepline.model.task_script import Function
 from stepline.ports.executor import ScriptVersion, Seat, TaskServices
+from stepline.ports.freed import Freed
 from stepline.testing.kit.output import captured
 from stepline.testing.kit.script_import import importable
 from stepline_sdk.context import Context
@@ -138,6 +139,13 @@ class InProcessExecutor:
             exit_code=ending.get("exit_code"),
             duration_s=time.perf_counter() - started,
         )
+
+    def remove_unused(
+        self, versions: Sequence[ScriptVersion], *, before: float, dry_run: bool = False
+    ) -> Freed:
+        """Return that nothing was removed: there are no environments."""
+        del versions, before, dry_run
+        return Freed()
 
     def cancel(self, task_id: str) -> None:
         """Nothing can be done about a function that runs in this process."""

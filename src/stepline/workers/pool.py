@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
 
@@ -93,6 +93,13 @@ class WorkerPool(Generic[K, W]):
     def ended(self, task_id: str) -> None:
         """Forget a task."""
         self._cancelled.discard(task_id)
+
+    def retire(self, keys: Iterable[K]) -> None:
+        """End the idle workers of some keys."""
+        with self._changed:
+            idle = [worker for key in keys for _, worker in self._idle.pop(key, ())]
+        for worker in idle:
+            worker.close()
 
     def close(self) -> None:
         """End all workers."""

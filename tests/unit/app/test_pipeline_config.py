@@ -2,17 +2,19 @@
 
 import pytest
 
-from stepline.app.pipeline_config import resolve_config
-from stepline.errors import ConfigError
+from stepline.app.pipeline_config import look_up_config
 
 SETTINGS = {"kaggle_username": "me", "limits": {"rows": 5}, "nothing": None}
 
 
 def resolve(**config):
-    return resolve_config(config, SETTINGS, org="demo")
+    """Return the values of a config that has no problems."""
+    values, problems = look_up_config(config, SETTINGS, org="demo")
+    assert problems == []
+    return values
 
 
-def test_resolve_config_gives_settings_as_values_and_secrets_as_references():
+def test_look_up_config_gives_settings_as_values_and_secrets_as_references():
     assert resolve(
         user={"setting": "kaggle_username"},
         limits={"setting": "limits"},
@@ -41,32 +43,27 @@ def test_resolve_config_gives_settings_as_values_and_secrets_as_references():
     ],
     ids=repr,
 )
-def test_resolve_config_leaves_other_values_alone(value):
+def test_look_up_config_leaves_other_values_alone(value):
     assert resolve(key=value) == {"key": value}
 
 
-def test_resolve_config_names_all_missing_settings():
-    with pytest.raises(ConfigError) as caught:
-        resolve(user={"setting": "kaggle_user"}, b={"setting": "xyz"}, c=1)
-    messages = [problem.message for problem in caught.value.problems]
-    assert messages == [
-        "config 'user': there is no shared setting 'kaggle_user'",
-        "config 'b': there is no shared setting 'xyz'",
+def test_look_up_config_names_all_missing_settings_and_returns_the_rest():
+    config = {"user": {"setting": "kaggle_user"}, "b c": {"setting": "xyz"}, "c": 1}
+    values, problems = look_up_config(config, SETTINGS, org="demo", path="push.yml")
+    assert values == {"c": 1}
+    assert [(problem.message, problem.source) for problem in problems] == [
+        ("config 'user': there is no shared setting 'kaggle_user'", "config.user.setting"),
+        ("config 'b c': there is no shared setting 'xyz'", 'config["b c"].setting'),
     ]
-    assert caught.value.what == "; ".join(messages)
-    assert str(caught.value.where) == "pipeline"
-    assert caught.value.hint == (
-        "did you mean 'kaggle_username'; or set it: stepline setting set kaggle_user VALUE"
+    assert str(problems[0].where) == "push.yml"
+    assert problems[0].hint == (
+        "did you mean 'kaggle_username'? Or set it: stepline setting set kaggle_user VALUE"
     )
 
 
-def test_resolve_config_without_any_setting_says_how_to_set_it():
-    with pytest.raises(ConfigError) as caught:
-        resolve_config({"a": {"setting": "x"}}, {}, org="demo", path="push.yml")
-    assert str(caught.value) == (
-        "push.yml: config 'a': there is no shared setting 'x'. "
-        "Hint: set it: stepline setting set x VALUE"
-    )
+def test_look_up_config_without_any_setting_says_how_to_set_it():
+    _, [problem] = look_up_config({"a": {"setting": "x"}}, {}, org="demo")
+    assert problem.hint == "set it: stepline setting set x VALUE"
 
 
 @pytest.mark.parametrize(
@@ -89,14 +86,14 @@ def test_resolve_config_without_any_setting_says_how_to_set_it():
     ],
     ids=["setting", "secret", "name", "organisation", "path", "name in path"],
 )
-def test_resolve_config_wrong_reference_is_refused(value, what, hint):
-    with pytest.raises(ConfigError) as caught:
-        resolve(key=value)
-    assert caught.value.what == f"config 'key': {what}"
-    assert hint in caught.value.hint
+def test_look_up_config_wrong_reference_is_refused(value, what, hint):
+    values, [problem] = look_up_config({"key": value}, SETTINGS, org="demo")
+    assert values == {}
+    assert problem.message == f"config 'key': {what}"
+    assert hint in problem.hint
 
 
-def test_resolve_config_setting_that_holds_a_reference_is_refused():
+def test_look_up_config_setting_that_holds_a_reference_is_refused():
     settings = {"key": {"ssm": "/local/other/org-secrets/key", "secret": True}}
-    with pytest.raises(ConfigError, match="the shared setting 'key' is a reference to a secret"):
-        resolve_config({"a": {"setting": "key"}}, settings, org="demo")
+    _, [problem] = look_up_config({"a": {"setting": "key"}}, settings, org="demo")
+    assert "the shared setting 'key' is a reference to a secret" in problem.message

@@ -94,8 +94,8 @@ def test_check_names_all_that_are_missing_or_cannot_be_masked(store, masker):
             "under 6 it could not be masked in logs",
         ),
     ]
-    assert caught.value.what == "; ".join(message for _, message in codes)
-    assert caught.value.hint == (
+    assert all(message in caught.value.what for _, message in codes)
+    assert caught.value.problems[0].hint == (
         "set it: stepline secret set api-key; "
         "or start the service with it in STEPLINE_SECRET_API_KEY"
     )
@@ -157,8 +157,10 @@ def test_variable_that_two_secrets_share_is_given_to_neither(store, masker):
     config = {name: secret_reference(name, org="demo") for name in ("a-b", "a.b")}
     with pytest.raises(SettingsError) as caught:
         secrets_of(store, masker, config, STEPLINE_SECRET_A_B="value-of-variable").check()
-    assert len(caught.value.problems) == 2
-    assert caught.value.hint == "set it: stepline secret set a-b"
+    assert [problem.hint for problem in caught.value.problems] == [
+        "set it: stepline secret set a-b",
+        "set it: stepline secret set a.b",
+    ]
     assert secrets_of(
         store, masker, {"x": config["a.b"]}, STEPLINE_SECRET_A_B="value-of-variable"
     ).read("/local/demo/org-secrets/a.b")

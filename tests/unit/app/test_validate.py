@@ -23,6 +23,13 @@ MANIFEST = {
     "slug": "clean",
     "version": "v1.0.0",
 }
+PIPELINE = """\
+name: Clean
+protocol: private-me/clean:v1.0.0
+trigger: {all: [category is raw, any: [labels.plate exists]]}
+steps: {a: {memory_mb: 64}}
+"""
+PIPELINE_JSON = json.dumps({"name": "P", "protocol": "common/p:v1.0.0", "trigger": "tags exists"})
 
 
 class Project:
@@ -91,12 +98,49 @@ def test_validate_paths_leaves_foreign_folders_out(project):
         ("manifest.json", json.dumps({**MANIFEST, "type": "ids"}), "manifest"),
         ("mine.json", json.dumps(CONFIG), "config"),
         ("mine.json", json.dumps({**MANIFEST, "type": "ids"}), "manifest"),
+        ("mine.yml", PIPELINE, "pipeline"),
+        ("mine.yaml", "---\n" + PIPELINE.replace("\n", " # a\n"), "pipeline"),
+        ("mine.yml", "  " + PIPELINE.replace("\n", "\n  "), "pipeline"),
+        ("mine.yml", PIPELINE_JSON, "pipeline"),
+        ("mine.json", PIPELINE_JSON, "pipeline"),
     ],
 )
 def test_validate_paths_file_by_itself_is_taken_by_its_content(project, name, text, kind):
     project.write(f"other/{name}", text)
     (report,) = project.reports(f"other/{name}")
     assert (report.kind.value, report.problems) == (kind, ())
+
+
+def test_validate_paths_pipeline_reports_all_problems_with_places_and_hints(project):
+    text = PIPELINE.replace("is raw", "si raw").replace("me/clean", "me").replace("mory_", "mry_")
+    path = project.write("pipelines/clean.yml", text)
+    for _ in range(2):  # the second time from what is kept
+        (report,) = project.reports("pipelines/clean.yml")
+        found = [(str(each.where).removeprefix(f"{path}:"), each.code) for each in report.problems]
+        assert found == [
+            ("2:11", "invalid-protocol"),
+            ("3:26", "unknown-operator"),
+            ("4:13", "unknown-key"),
+        ]
+        assert all(each.hint for each in report.problems)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "key"),
+    [
+        ("pipelines/x.yml", "nmae: P\nprotocl: a/b:v1.0.0\n", "nmae"),
+        ("other/x.yml", "nmae: P\ntrigger: tags exists\n", "nmae"),
+        ("pipelines/x.json", '{"protocl": 1}', "protocl"),
+        ("pipelines/x.yml", "protocolSchema: v3\nstpes: []\n", "stpes"),
+        ("other/x.yml", "protocolSchema: v3\ntrigger: {}\nsteps: []\n", "trigger"),
+    ],
+    ids=["by its folder", "by a key", "JSON by its folder", "protocol", "protocol by its key"],
+)
+def test_validate_paths_broken_file_is_taken_for_what_it_is_most_like(project, name, text, key):
+    project.write(name, text)
+    (report,) = project.reports(name)
+    assert report.kind.value == ("protocol" if "protocolSchema" in text else "pipeline")
+    assert key in next(each.message for each in report.problems if each.code == "unknown-key")
 
 
 def test_validate_paths_same_file_twice_is_reported_once(project):

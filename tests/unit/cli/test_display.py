@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from stepline.cli.display import aligned, printable, show_fields, show_json, show_table
+from stepline.cli.display import aligned, lines_of, printable, show_fields, show_json, show_table
 from stepline.cli.words import pairs_of, path_shown, size_shown
 from stepline.errors import SettingsError
 
@@ -26,6 +26,25 @@ def test_show_table_without_rows_says_so_beside_the_output(capsys):
 def test_show_fields_leaves_out_what_is_empty(capsys):
     show_fields([("a", 1), ("longer", ""), ("longest", None), ("b", "x")])
     assert capsys.readouterr().out == "a:  1\nb:  x\n"
+
+
+def test_show_fields_puts_further_lines_below_the_first(capsys):
+    show_fields([("a", "one\r\n\n two\x1b\n"), ("longer", "b")])
+    assert capsys.readouterr().out == "a:       one\n\n          two\ufffd\nlonger:  b\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", [""]),
+        ("a\tb\n", ["a\tb"]),
+        ("a\r\nb\rc\x0b\n\nd", ["a", "b\ufffdc\ufffd", "", "d"]),
+        (None, [""]),
+        (3, ["3"]),
+    ],
+)
+def test_lines_of_keeps_lines_and_tabs_alone(text, lines):
+    assert lines_of(text) == lines
 
 
 def test_show_json_keeps_text_readable(capsys):

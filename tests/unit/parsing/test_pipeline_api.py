@@ -21,6 +21,7 @@ from stepline.model.pipeline import (
 from stepline.model.workflow import RetryBehavior, RetryPolicy
 from stepline.parsing.pipeline_api import (
     FIELDS,
+    api_path,
     pipeline_to_api,
     spec_from_api,
     spec_to_api,
@@ -75,6 +76,22 @@ def spec(**fields):
     assert problems == ()
     assert found is not None
     return found
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ("config.a.secret", "pipelineConfig.a.secret"),
+        ('config["a-b"]', 'pipelineConfig["a-b"]'),
+        ("steps.push", "stepsConfig.push"),
+        ("trigger", "triggerCondition"),
+        ("protocol", "masterScriptSlug"),
+        ("priority", "priority"),
+        ("", ""),
+    ],
+)
+def test_api_path_is_that_of_the_field_which_a_key_becomes(source, path):
+    assert api_path(source) == path
 
 
 def test_spec_from_api_least_body_takes_the_defaults():

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepline.engine.triggers import match
-from stepline.errors import ConfigError
+from stepline.errors import ConfigError, Location, Problem
 from stepline.model.pipeline import Clause, Condition, Group, Operator, PipelineSpec, Schedule
 from stepline.model.pipeline_rules import KEYS, MAX_CLAUSES, PRESENCE_OPERATORS, operators_of
 from stepline.model.workflow import RetryBehavior, RetryPolicy
-from stepline.parsing.pipelines import parse_pipeline
+from stepline.parsing.pipelines import parse_pipeline, read_pipeline
 
 AND, OR = Operator.AND, Operator.OR
 
@@ -121,6 +121,42 @@ def test_parse_pipeline_locates_config_values_and_steps():
     parsed = parse(FULL)
     assert str(parsed.locate("config.title")) == "push.yml:13:3"
     assert str(parsed.locate("steps.push")) == "push.yml:19:9"
+    assert str(parsed.locate("config")) == "push.yml:10:1"
+    assert str(parsed.locate("protocol")) == "push.yml:4:11"
+    assert str(parsed.locate("config.kaggle_username.setting")) == "push.yml:11:30"
+
+
+def test_parse_pipeline_missing_keys_say_what_to_write():
+    assert faults("priority: 1\n") == [
+        ("push.yml:1:1", "the key `name` is missing", "write name: Push plate readings"),
+        (
+            "push.yml:1:1",
+            "the key `protocol` is missing",
+            "write protocol: namespace/slug:version, such as private-demo/push:v1.0.0",
+        ),
+        (
+            "push.yml:1:1",
+            "the key `trigger` is missing",
+            "write a condition, such as trigger: category is raw, or trigger: {} for none",
+        ),
+    ]
+
+
+def test_read_pipeline_with_errors_keeps_what_can_be_used():
+    file = read_pipeline("name: P\ntrigger: a is\nconfig: {a: 1}\npriority: 70\n", path="p.yml")
+    assert file.parsed.value is None
+    assert file.draft is not None
+    assert (file.draft.protocol, file.draft.config) == ("", {"a": 1})
+
+
+def test_read_pipeline_problems_from_elsewhere_are_placed_and_not_told_twice():
+    file = read_pipeline("name: P\ntrigger: a is\nconfig: {a: 1}\n", path="p.yml")
+    sources = ("protocol", "trigger", "config.a", "config.b")
+    found = [Problem("c", source, Location("x"), source=source) for source in sources]
+    shown = [(str(each.where), each.message) for each in file.with_problems(found)]
+    assert shown[0] == ("p.yml:1:1", "the key `protocol` is missing")
+    assert shown[2:] == [("p.yml:3:9", "config.b"), ("p.yml:3:10", "config.a")]
+    assert len(shown) == 4
 
 
 @pytest.mark.parametrize(
@@ -200,6 +236,12 @@ QUOTES = 'put each value that holds quotes or commas in quotes, such as "a, b"'
             "tags start with a",
             16,
             "`start with a` begins with no operator",
+            "did you mean 'starts with'?",
+        ),
+        (
+            "fileName starst with a/long/name/of/many characters",
+            20,
+            "`starst with a/long/name/of/many characters` begins with no operator",
             "did you mean 'starts with'?",
         ),
         (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from stepline.app.attempt_plans import Place, attempt_plan
 from stepline.app.attempts import AttemptRecord, Platform, Secrecy, run_attempt
 from stepline.app.masking import Masker
 from stepline.app.service.codec import from_plain
+from stepline.app.service.endings import Ending
 from stepline.app.service.flow import Flow, LeaseLost, Moved, may_pass
 from stepline.app.service.shares import Shares
 from stepline.app.service.space import space_problem
@@ -50,7 +51,7 @@ class DispatcherPorts:
         secrets: Secrets of all workflows.
         place: Where a workflow runs, by its pipeline's id.
         clock: Returns seconds since the epoch.
-        finished: Told of each workflow that came to its end, after it is stored.
+        finished: Told of each workflow that came to its end, once nothing of it runs.
         report: Takes a line about what went wrong with the platform itself.
     """
 
@@ -118,9 +119,19 @@ class Dispatcher:
             if thread.ident is not None:
                 thread.join(_STOP_S)
 
-    def stop_tasks(self, moved: Moved) -> None:
-        """End the attempts that a workflow does not want any more."""
-        for attempt in moved.stopped:
+    def settle(self, moved: Moved) -> None:
+        """End the attempts that a workflow which goes on does not want any more."""
+        if not moved.finished:
+            self._stop_tasks(moved.stopped)
+
+    def ended(self, ending: Ending) -> None:
+        """Do what follows from a workflow's end beyond the state: end attempts, tell of it."""
+        self._stop_tasks(ending.stopped)
+        self._secrecies.pop(ending.stored.id, None)
+        self._ports.finished(ending.stored)
+
+    def _stop_tasks(self, attempts: Sequence[str]) -> None:
+        for attempt in attempts:
             self._ports.platform.executor.cancel(attempt)
 
     # One slot.
@@ -266,13 +277,6 @@ class Dispatcher:
             self.wake()
         self.settle(moved)
         return [_Claim(moved.lease, moved.stored)] if moved.lease else []
-
-    def settle(self, moved: Moved) -> None:
-        """Do what follows from an event beyond the state: end attempts, tell of the end."""
-        self.stop_tasks(moved)
-        if moved.finished:
-            self._secrecies.pop(moved.stored.id, None)
-            self._ports.finished(moved.stored)
 
     def _secrecy(self, workflow: Workflow) -> Secrecy:
         """Return the workflow's secrets, with the values that they have now masked.

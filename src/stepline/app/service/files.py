@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
+from stepline.app.service.file_names import files_named
 from stepline.app.service.flow import Flow
 from stepline.app.service.newest import newest_files
 from stepline.errors import ArtifactNotFound, UploadError
@@ -156,6 +157,11 @@ class FileService:
         """
         with self._state.read() as view:
             return _found(view, file_id)
+
+    def named(self, name: str, *, disk: Sequence[str] = ()) -> Page[FileRecord]:
+        """Return the files that a name means; `files_named` says what a name may be."""
+        with self._state.read() as view:
+            return files_named(view.files, name, org=self._org, disk=disk)
 
     def page(self, *, prefix: str, after: int, limit: int) -> Page[FileRecord]:
         """Return newest versions whose paths below the organisation begin with ``prefix``."""

@@ -9,6 +9,7 @@ from stepline.app.attempt_plans import task_id_of
 from stepline.app.attempts import AttemptRecord, attempt_id, attempt_plain
 from stepline.app.file_views import input_file_value
 from stepline.app.service.codec import abandoned, from_plain, to_plain
+from stepline.app.service.endings import Ending
 from stepline.app.service.plans import Plan, Plans
 from stepline.engine import advance, create_workflow
 from stepline.engine.events import (
@@ -76,8 +77,7 @@ class Moved:
     @property
     def stopped(self) -> list[str]:
         """Ids of the attempts that are no longer wanted."""
-        stops = [command for command in self.commands if isinstance(command, StopTask)]
-        return [attempt_id(task_id_of(self.stored.id, s.step), s.attempt) for s in stops]
+        return _stopped(self.stored, self.commands)
 
     @property
     def finished(self) -> bool:
@@ -93,6 +93,7 @@ class Flow:
         now: Returns the time, ISO 8601 in UTC.
         clock: Returns seconds since the epoch.
         new_id: Returns an identifier that nothing else has.
+        ended: Told of each workflow that comes to its end, within the transaction.
     """
 
     def __init__(
@@ -102,11 +103,13 @@ class Flow:
         now: Callable[[], str],
         clock: Callable[[], float],
         new_id: Callable[[], str],
+        ended: Callable[[Ending], None] = lambda ending: None,
     ) -> None:
         self.plans = plans
         self._now = now
         self._clock = clock
         self._new_id = new_id
+        self._ended = ended
         self._starting: set[str] = set()
 
     def file_event(
@@ -282,7 +285,7 @@ class Flow:
         tx.workflows.update(ended)
         for task in tx.queue.of_workflow(stored.id):
             tx.queue.remove(task.workflow_id, step=task.step, attempt=task.attempt)
-        self._after_end(tx, ended)
+        self._after_end(tx, Ending(ended))
         return ended
 
     def start_waiting(self, tx: Transaction, pipeline: Pipeline) -> int:
@@ -447,13 +450,20 @@ class Flow:
             elif isinstance(command, StopTask):
                 tx.queue.remove(stored.id, step=command.step, attempt=command.attempt)
             elif isinstance(command, FinishWorkflow):
-                self._after_end(tx, stored)
+                self._after_end(tx, Ending(stored, _stopped(stored, commands)))
         return lease
 
-    def _after_end(self, tx: Transaction, stored: StoredWorkflow) -> None:
-        pipeline = tx.pipelines.get(stored.pipeline_id)
+    def _after_end(self, tx: Transaction, ending: Ending) -> None:
+        self._ended(ending)
+        pipeline = tx.pipelines.get(ending.stored.pipeline_id)
         if pipeline is not None and pipeline.spec.max_parallel:
             self.start_waiting(tx, pipeline)
+
+
+def _stopped(stored: StoredWorkflow, commands: Sequence[Command]) -> list[str]:
+    """Return the ids of the attempts that commands stop."""
+    stops = [command for command in commands if isinstance(command, StopTask)]
+    return [attempt_id(task_id_of(stored.id, stop.step), stop.attempt) for stop in stops]
 
 
 def may_pass(error: SteplineError) -> bool:

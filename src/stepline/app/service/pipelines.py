@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from stepline.app.findings import Findings
 from stepline.app.service.flow import Flow
 from stepline.app.service.newest import newest_files
+from stepline.app.service.plans import IN_PIPELINE
 from stepline.engine.events import CancelRequested
 from stepline.engine.triggers import decide, facts_of
-from stepline.errors import ArtifactNotFound, ConfigError
+from stepline.errors import ArtifactNotFound, Location, Problem
 from stepline.frozen import frozen
 from stepline.model.file import FileRecord
 from stepline.model.ledger import Decision, EventKind, LedgerEntry
 from stepline.model.pipeline import Pipeline, PipelineSpec, PipelineStatus, Schedule
-from stepline.model.protocol import TriggerType
+from stepline.model.protocol import Protocol, TriggerType
 from stepline.ports.state import State, Transaction
 
 _CANCELLED_AT_ONCE = 100
@@ -58,7 +60,7 @@ class PipelineService:
         *,
         now: Callable[[], str],
         new_id: Callable[[], str],
-        check_secrets: Callable[[PipelineSpec], Sequence[str]],
+        check_secrets: Callable[[PipelineSpec], Sequence[Problem]],
         changed: Callable[[], None],
     ) -> None:
         self._state = state
@@ -108,17 +110,23 @@ class PipelineService:
         """Check that a pipeline could start workflows.
 
         Raises:
-            UserError: With all that is missing.
+            UserError: With all that is missing, by paths as in a pipeline's file.
         """
-        plan = self._flow.plans.make(Pipeline(id="", revision=0, spec=spec))
-        wanted = TriggerType.SCHEDULED if isinstance(spec.trigger, Schedule) else TriggerType.FILE
-        if wanted not in plan.protocol.triggers:
-            raise ConfigError(
-                f"the protocol {spec.protocol} may not be started by {wanted.value}",
-                hint="its constraints name what may start it",
-            )
-        if problems := self._check_secrets(spec):
-            raise ConfigError("; ".join(problems), hint="store it by stepline secret set NAME")
+        self._look(spec).check()
+
+    def problems(self, spec: PipelineSpec) -> Sequence[Problem]:
+        """Return all that keeps a pipeline from starting workflows, as `check` raises it."""
+        return self._look(spec).problems
+
+    def _look(self, spec: PipelineSpec) -> Findings:
+        found = Findings(IN_PIPELINE)
+        plans = self._flow.plans
+        plans.look(Pipeline(id="", revision=0, spec=spec), found)
+        pinned = plans.pinned(spec.protocol, found)
+        if pinned is not None:
+            found.add(_trigger_problems(spec, pinned[1]))
+        found.add(self._check_secrets(spec))
+        return found
 
     def get(self, name_or_id: str) -> Pipeline:
         """Return a pipeline's newest revision.
@@ -231,3 +239,13 @@ class PipelineService:
 
         while self._state.write(act):
             self._changed()
+
+
+def _trigger_problems(spec: PipelineSpec, protocol: Protocol) -> list[Problem]:
+    wanted = TriggerType.SCHEDULED if isinstance(spec.trigger, Schedule) else TriggerType.FILE
+    if wanted in protocol.triggers:
+        return []
+    what = f"the protocol {spec.protocol} may not be started by {wanted.value}"
+    allowed = ", ".join(sorted(each.value for each in protocol.triggers))
+    hint = f"its constraints allow: {allowed or 'nothing'}"
+    return [Problem("wrong-trigger", what, Location(IN_PIPELINE), hint, source="trigger")]

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Protocol as TypingProtocol
 
-from stepline.app.config_values import check_plain_values
+from stepline.app.config_values import plain_value_problems
+from stepline.app.findings import Findings
 from stepline.app.pipeline_config import referenced_path
-from stepline.errors import ConfigError, PlatformError, Problem, UserError
+from stepline.errors import Location, PlatformError, Problem, UserError
 from stepline.expressions.suggest import nearest_hint
 from stepline.frozen import frozen
 from stepline.model.artifact import Artifact, ArtifactKind, ArtifactName
-from stepline.model.pipeline import Pipeline
+from stepline.model.pipeline import Pipeline, PipelineSpec
 from stepline.model.protocol import Protocol, TaskReference
 from stepline.model.values import Json
 from stepline.model.workflow import StepDefaults
+from stepline.parsing.checker import join
 from stepline.ports.executor import ScriptVersion
+
+LookedUp = tuple[Mapping[str, Json], Sequence[Problem]]
+
+IN_PIPELINE = "pipeline"
+"""Where problems say that they are, unless it is known better."""
 
 
 class Artifacts(TypingProtocol):
@@ -82,16 +90,17 @@ class Plans:
 
     Args:
         artifacts: The registry.
-        resolve_config: Turns a pipeline's config into values and references to secrets.
+        look_up_config: Turns a pipeline's config into values and references to secrets, as
+            far as it can, and returns the problems too.
     """
 
     def __init__(
         self,
         artifacts: Artifacts,
-        resolve_config: Callable[[Mapping[str, Json]], Mapping[str, Json]],
+        look_up_config: Callable[[Mapping[str, Json]], LookedUp],
     ) -> None:
         self._artifacts = artifacts
-        self._resolve_config = resolve_config
+        self._look_up_config = look_up_config
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, int], Plan | _Lack] = {}
         self._generation = 0
@@ -139,30 +148,81 @@ class Plans:
         Raises:
             UserError: As `of`.
         """
+        found = Findings(IN_PIPELINE)
+        plan = self.look(pipeline, found)
+        found.check()
+        if plan is None:
+            raise AssertionError("a plan is missing, and nothing says why")
+        return plan
+
+    def look(self, pipeline: Pipeline, found: Findings) -> Plan | None:
+        """Return a new plan of a pipeline; what is wrong with the pipeline is told all at once.
+
+        Args:
+            pipeline: The pipeline, stored or not.
+            found: Takes what is wrong, by paths as in a pipeline's file; then there is no plan.
+        """
         spec = pipeline.spec
-        digest = self._artifacts.get(artifact_name(ArtifactKind.PROTOCOL, spec.protocol)).digest
-        protocol = self._artifacts.protocol(digest)
-        _check_steps(spec.steps_memory_mb, protocol)
-        pins = [self._artifacts.resolve(step.task) for step in protocol.steps]
-        scripts = [f"{name}@{pin}" for name, pin in pins]
-        config = self._resolve_config(spec.config)
+        config, problems = self._look_up_config(spec.config)
+        found.add(problems)
+        pinned = self.pinned(spec.protocol, found)
+        if pinned is None:
+            return None
+        digest, protocol = pinned
+        found.add(_step_problems(spec.steps_memory_mb, protocol))
+        scripts = self._scripts(protocol, found)
         secrets = [key for key, value in config.items() if referenced_path(value) is not None]
-        plain = {key: value for key, value in config.items() if key not in secrets}
-        check_plain_values(protocol, plain, secrets=secrets, path=spec.protocol)
+        found.add(
+            plain_value_problems(
+                protocol,
+                {key: value for key, value in config.items() if key not in secrets},
+                secrets=secrets,
+                unresolved=[key for key in spec.config if key not in config],
+                path=IN_PIPELINE,
+            )
+        )
+        if found.problems:
+            return None
         return Plan(
             pipeline=pipeline,
             protocol=protocol,
             protocol_digest=digest,
             scripts=tuple(scripts),
             config=config,
-            defaults=tuple(
-                StepDefaults(
-                    memory_override_mb=spec.steps_memory_mb.get(step.id or str(step.index)),
-                    memory_mb=self.script(script).script.memory_mb,
-                    timeout_s=spec.timeout_s,
-                )
-                for step, script in zip(protocol.steps, scripts, strict=True)
-            ),
+            defaults=self._defaults(spec, protocol, scripts),
+        )
+
+    def pinned(self, name: str, found: Findings) -> tuple[str, Protocol] | None:
+        """Return digest and content of a published protocol; None if there is a problem."""
+
+        def read() -> tuple[str, Protocol]:
+            digest = self._artifacts.get(artifact_name(ArtifactKind.PROTOCOL, name)).digest
+            return digest, self._artifacts.protocol(digest)
+
+        return found.part(read, source="protocol", code="no-protocol")
+
+    def _scripts(self, protocol: Protocol, found: Findings) -> list[str]:
+        """Return ``name@digest`` of each step's task script."""
+        pins = [
+            found.part(
+                partial(self._artifacts.resolve, step.task),
+                source="protocol",
+                code="no-task-script",
+            )
+            for step in protocol.steps
+        ]
+        return [f"{pin[0]}@{pin[1]}" for pin in pins if pin is not None]
+
+    def _defaults(
+        self, spec: PipelineSpec, protocol: Protocol, scripts: Sequence[str]
+    ) -> tuple[StepDefaults, ...]:
+        return tuple(
+            StepDefaults(
+                memory_override_mb=spec.steps_memory_mb.get(step.id or str(step.index)),
+                memory_mb=self.script(script).script.memory_mb,
+                timeout_s=spec.timeout_s,
+            )
+            for step, script in zip(protocol.steps, scripts, strict=True)
         )
 
     def script(self, pin: str) -> ScriptVersion:
@@ -175,12 +235,20 @@ class Plans:
         return self._artifacts.protocol(digest)
 
 
-def _check_steps(names: Iterable[str], protocol: Protocol) -> None:
-    """Refuse settings for steps that the protocol does not have."""
+def _step_problems(names: Iterable[str], protocol: Protocol) -> list[Problem]:
+    """Return a problem for each step that has settings and that the protocol does not have."""
     known = [step.id or str(step.index) for step in protocol.steps]
-    for name in names:
-        if name not in known:
-            raise ConfigError(f"the protocol has no step '{name}'", hint=nearest_hint(name, known))
+    return [
+        Problem(
+            "unknown-step",
+            f"the protocol has no step '{name}'",
+            Location(IN_PIPELINE),
+            nearest_hint(name, known),
+            source=join("steps", name),
+        )
+        for name in names
+        if name not in known
+    ]
 
 
 def artifact_name(kind: ArtifactKind, text: str) -> ArtifactName:

@@ -10,20 +10,23 @@ from typing import Any
 from stepline.app.attempt_plans import Place
 from stepline.app.attempts import Platform
 from stepline.app.masking import Masker
+from stepline.app.pipeline_config import look_up_config
 from stepline.app.registry import Registry
+from stepline.app.service.cleaning import Cleaning, CleaningPorts
 from stepline.app.service.dispatcher import Dispatcher, DispatcherPorts
+from stepline.app.service.endings import Ending, Endings
 from stepline.app.service.files import BUCKET, FileService, StateCatalog
 from stepline.app.service.flow import Flow
 from stepline.app.service.intake import Intake, WatchedFolder
 from stepline.app.service.pipelines import PipelineService
-from stepline.app.service.plans import Plans
+from stepline.app.service.plans import LookedUp, Plans
 from stepline.app.service.scheduler import Scheduler
 from stepline.app.service.shared_settings import SharedSettings
 from stepline.app.service.space import space_problem
 from stepline.app.service.steady_clock import SteadyClock
 from stepline.app.service.workflows import WorkflowService
-from stepline.app.service_secrets import ServiceSecrets, resolve_config
-from stepline.errors import PlatformError, SettingsError, SteplineError
+from stepline.app.service_secrets import ServiceSecrets
+from stepline.errors import PlatformError, Problem, SettingsError, SteplineError
 from stepline.frozen import frozen
 from stepline.model.artifact import Artifact, ArtifactKind, ArtifactName
 from stepline.model.pipeline import PipelineSpec
@@ -115,25 +118,36 @@ class Service:
         registry: Published artifacts.
         settings: Shared settings.
         secrets: Secrets.
+        cleaning: Removal of what nobody needs any more.
     """
 
     def __init__(self, ports: ServicePorts, options: ServiceOptions) -> None:
         self.options = options
-        self.state, self.store = ports.state, ports.store
+        # Made first: whatever writes may end a workflow.
+        self._endings = Endings(ports.state, self._ended)
+        self.state: State = self._endings
+        self.store = ports.store
         self.secrets = ServiceSecrets(ports.secrets, environment=ports.environment)
         self._ports = ports
         self._names: dict[str, str] = {}
         self._stop = threading.Event()
         self._clock = SteadyClock(ports.clock)
         self.registry = self._make_registry()
-        self._plans = Plans(self.registry, self._resolved)
-        self._flow = Flow(self._plans, now=ports.now, clock=self._clock, new_id=ports.new_id)
-        self.settings = SharedSettings(ports.state, changed=self._redo_plans)
+        self._plans = Plans(self.registry, self._look_up_config)
+        self._flow = Flow(
+            self._plans,
+            now=ports.now,
+            clock=self._clock,
+            new_id=ports.new_id,
+            ended=self._endings.note,
+        )
+        self.settings = SharedSettings(self.state, changed=self._redo_plans)
         self._dispatcher = self._make_dispatcher()
         self._scheduler = self._make_scheduler()
         self.files = self._make_files()
         self.pipelines = self._make_pipelines()
         self.workflows = self._make_workflows()
+        self.cleaning = self._make_cleaning()
         self._intakes: list[Intake] = []
         self._watchers = [self._watcher(watched) for watched in options.watched]
         self._builder = threading.Thread(
@@ -206,7 +220,7 @@ class Service:
     def _make_registry(self) -> Registry:
         ports, options = self._ports, self.options
         return Registry(
-            ports.state,
+            self.state,
             ports.store,
             executor=ports.executor,
             cache_dir=options.cache_dir,
@@ -222,7 +236,7 @@ class Service:
         ports = self._ports
         platform = Platform(
             executor=ports.executor,
-            catalog=StateCatalog(ports.state),
+            catalog=StateCatalog(self.state),
             store=ports.store,
             schemas=ports.schemas,
             now=ports.now,
@@ -230,7 +244,7 @@ class Service:
             bucket=BUCKET,
         )
         dispatcher_ports = DispatcherPorts(
-            state=ports.state,
+            state=self.state,
             flow=self._flow,
             platform=platform,
             logs=ports.logs,
@@ -246,7 +260,7 @@ class Service:
     def _make_scheduler(self) -> Scheduler:
         ports = self._ports
         return Scheduler(
-            ports.state,
+            self.state,
             self._flow,
             clock=ports.clock,
             changed=self._dispatcher.wake,
@@ -256,7 +270,7 @@ class Service:
     def _make_files(self) -> FileService:
         ports = self._ports
         return FileService(
-            ports.state,
+            self.state,
             self._flow,
             org=self.options.org,
             now=ports.now,
@@ -267,7 +281,7 @@ class Service:
     def _make_pipelines(self) -> PipelineService:
         ports = self._ports
         return PipelineService(
-            ports.state,
+            self.state,
             self._flow,
             now=ports.now,
             new_id=ports.new_id,
@@ -278,7 +292,7 @@ class Service:
     def _make_workflows(self) -> WorkflowService:
         ports = self._ports
         return WorkflowService(
-            ports.state,
+            self.state,
             self._flow,
             logs=ports.logs,
             new_id=ports.new_id,
@@ -286,12 +300,26 @@ class Service:
             settle=self._dispatcher.settle,
         )
 
+    def _make_cleaning(self) -> Cleaning:
+        ports = self._ports
+        return Cleaning(
+            CleaningPorts(
+                state=ports.state,
+                store=ports.store,
+                logs=ports.logs,
+                executor=ports.executor,
+                registry=self.registry,
+                cache_dir=self.options.cache_dir,
+                clock=ports.clock,
+            )
+        )
+
     def _watcher(self, watched: WatchedFolder) -> FolderWatcher:
         ports = self._ports
         intake = Intake(
             watched,
             self.files,
-            state=ports.state,
+            state=self.state,
             store=ports.store,
             new_id=ports.new_id,
             changed=self._dispatcher.wake,
@@ -304,18 +332,20 @@ class Service:
         name = self._names.get(pipeline_id)
         if name is None:
             with self.state.read() as view:
-                pipeline = view.pipelines.get(pipeline_id)
-            name = self._names[pipeline_id] = pipeline.spec.name if pipeline else ""
+                revisions = view.pipelines.revisions(pipeline_id)  # these outlive it
+            name = self._names[pipeline_id] = revisions[-1].spec.name if revisions else ""
         url = self.options.url
         return Place(org=self.options.org, pipeline_name=name, url=url, api_url=f"{url}/v1")
 
-    def _resolved(self, config: Mapping[str, Json]) -> Mapping[str, Json]:
-        return resolve_config(config, self.settings.all(), org=self.options.org)
+    def _look_up_config(self, config: Mapping[str, Json]) -> LookedUp:
+        return look_up_config(config, self.settings.all(), org=self.options.org)
 
-    def _missing_secrets(self, spec: PipelineSpec) -> Sequence[str]:
-        config = self._resolved(spec.config)
-        secrets = self.secrets.of_workflow(config, masker=Masker())
-        return [problem.message for problem in secrets.prime()]
+    def _missing_secrets(self, spec: PipelineSpec) -> Sequence[Problem]:
+        config, _ = self._look_up_config(spec.config)
+        return self.secrets.of_workflow(config, masker=Masker()).prime()
+
+    def _ended(self, ending: Ending) -> None:
+        self._dispatcher.ended(ending)
 
     def _finished(self, stored: StoredWorkflow) -> None:
         self._ports.finished(

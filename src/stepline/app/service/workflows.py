@@ -9,6 +9,7 @@ from typing import Any
 
 from stepline.app.service.flow import Flow, Moved
 from stepline.app.service.newest import newest_files
+from stepline.app.service.times import stored_time
 from stepline.engine.events import CancelRequested, Event, RetryRequested
 from stepline.engine.triggers import decide, facts_of
 from stepline.errors import ArtifactNotFound, UserError
@@ -81,7 +82,13 @@ class WorkflowService:
         self._settle = settle
 
     def page(self, **wanted: Any) -> Page[StoredWorkflow]:
-        """Return workflows newest first; arguments as `WorkflowsView.page` has them."""
+        """Return workflows newest first; arguments as `WorkflowsView.page` has them.
+
+        Raises:
+            UserError: ``since`` or ``until`` is no time.
+        """
+        for name in {"since", "until"} & wanted.keys():
+            wanted[name] = stored_time(wanted[name])
         with self._state.read() as view:
             return view.workflows.page(**wanted)
 
@@ -170,7 +177,7 @@ class WorkflowService:
         since: str = "",
         until: str = "",
         dry_run: bool = False,
-    ) -> list[str]:
+    ) -> list[FileRecord]:
         """Start a pipeline again for files that match its condition.
 
         A file whose newest workflow of the pipeline is still on its way is left alone, so
@@ -180,19 +187,23 @@ class WorkflowService:
             pipeline: The pipeline.
             kinds: ``unprocessed``, ``failed``, ``completed``: the state of the file's newest
                 workflow of this pipeline.
-            since: Only files created at or after this time.
+            since: Only files created at or after this time, ISO 8601.
             until: Only files created before this time.
             dry_run: Whether to start nothing.
 
         Returns:
-            Ids of the files.
+            The files.
+
+        Raises:
+            UserError: A time is none.
         """
-        chosen = self._chosen(pipeline, kinds=kinds, since=since, until=until)
+        times = {"since": stored_time(since), "until": stored_time(until)}
+        chosen = self._chosen(pipeline, kinds=kinds, **times)
         for start in range(0, 0 if dry_run else len(chosen), _PAGE):
             part = chosen[start : start + _PAGE]
             self._state.write(partial(self._again, pipeline=pipeline, records=part, kinds=kinds))
             self._changed()
-        return [record.pointer.file_id for record in chosen]
+        return chosen
 
     def provenance(self, file_id: str) -> dict[str, Any]:
         """Return how a file version came to be, back to the files that arrived.

@@ -10,16 +10,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stepline.errors import ConfigError, Location, PlatformError
 from stepline.frozen import frozen
 from stepline.model.task_script import ImageChoices
 from stepline.packages.requirements import HOOK, depend_on_folder, read_requirements
+from stepline.plugins.executor_process.holds import Holds
 from stepline.plugins.executor_process.pythons import find_python
 from stepline.ports.executor import ScriptVersion
+from stepline.ports.freed import Freed
 
 _MARKER = "environment.json"
 
@@ -68,6 +71,7 @@ class Environments:
         self._folder = folder
         self._environ = environ
         self._allow_hooks = allow_hooks
+        self._holds = Holds()
 
     def get(
         self, version: ScriptVersion, tell: Callable[[str], None] = _say_nothing
@@ -87,15 +91,17 @@ class Environments:
         _refuse_ungiven(version)
         for words in _missing(version.script.image):
             tell(f"warning: {words}, which the executor process does not give")
-        has_hook = Path(version.folder, HOOK).is_file()
+        has_hook = self._has_hook(version)
         if has_hook and not self._allow_hooks:
             raise ConfigError(
                 f"{version.name} has a hook, which would run as you on this machine",
                 where=Location(str(HOOK)),
                 hint="allow it with --allow-before-install, or run the script in an image",
             )
-        key = self._key(version, has_hook)
+        key = self._key(version)
         home = self._folder / key
+        self._holds.add(str(home))
+        self._holds.add(version.folder, make=False)
         environment = Environment(
             key=f"sha256:{key}",
             python=str(home / "venv" / "bin" / "python"),
@@ -108,9 +114,51 @@ class Environments:
                     self._make(home, version, lock)
         return environment
 
-    def _key(self, version: ScriptVersion, has_hook: bool) -> str:
+    def remove_unused(
+        self, versions: Sequence[ScriptVersion], *, before: float, dry_run: bool
+    ) -> Freed:
+        """Remove environments that no process uses, nor did since a time.
+
+        Args:
+            versions: Those whose environments stay; this process lets go of all others.
+            before: Seconds since the epoch.
+            dry_run: Whether to remove nothing, and only tell what would be.
+
+        Raises:
+            PlatformError: An environment cannot be removed; the rest stays.
+        """
+        from stepline.ports.removal import remove_unused_folders
+
+        keep = self._keys_of(versions)
+        homes = {str(self._folder / key) for key in keep}
+        self._holds.release(but=homes.union(version.folder for version in versions))
+        root, names = str(self._folder), re.compile("[0-9a-f]{64}")
+        try:
+            return remove_unused_folders(root, names, keep=keep, before=before, dry_run=dry_run)
+        except OSError as error:
+            raise PlatformError(
+                f"environments cannot be removed: {error.strerror}: '{error.filename}'",
+                hint="look at the permissions of the cache",
+            ) from error
+
+    def close(self) -> None:
+        """Let go of all environments."""
+        self._holds.release(but=frozenset())
+
+    def _keys_of(self, versions: Iterable[ScriptVersion]) -> frozenset[str]:
+        found = set()
+        for version in versions:
+            # One without its interpreter, or its folder, has no environment that works.
+            with suppress(PlatformError, OSError):
+                found.add(self._key(version))
+        return frozenset(found)
+
+    def _has_hook(self, version: ScriptVersion) -> bool:
+        return Path(version.folder, HOOK).is_file()
+
+    def _key(self, version: ScriptVersion) -> str:
         requirements = read_requirements(Path(version.folder))
-        with_folder = has_hook or depend_on_folder(requirements)
+        with_folder = self._has_hook(version) or depend_on_folder(requirements)
         parts = {
             "python": self._python(version.runtime),
             "requirements": requirements,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from stepline.plugins.executor_process.environment import Environment, Environme
 from stepline.plugins.executor_process.head_start import start_worker
 from stepline.plugins.executor_process.limits import refuse_unheld
 from stepline.ports.executor import ExecutorOptions, ScriptVersion, Seat
+from stepline.ports.freed import Freed
 from stepline.workers.pool import IDLE_SECONDS, WorkerPool
 from stepline.workers.roots import remove_forsaken, root_name
 from stepline.workers.scratch import ScratchFolders
@@ -54,17 +56,21 @@ class ProcessExecutor:
         self._root = root_name(environ)
         remove_forsaken(self._root)
         self._ready: dict[_Key, Environment] = {}
+        self._changed = threading.Lock()
+        self._using: list[ScriptVersion] = []
         self._numbers = itertools.count(1)
         self._pool: WorkerPool[_Key, Worker] = WorkerPool(idle_s=idle_s)
         self._scratch = ScratchFolders(options.scratch)
 
     def prepare(self, version: ScriptVersion, *, tell: Callable[[str], None] | None = None) -> str:
         """Make the version's environment, or find it made."""
-        return self._environment(version, tell).key
+        with self._used(version):
+            return self._environment(version, tell).key
 
     def warm_up(self, version: ScriptVersion) -> None:
         """Start a worker that has loaded the script by the time it gets a task."""
-        with self._pool.lend(_key(version), lambda: self._start(version)):
+        lend = self._pool.lend(_key(version), lambda: self._start(version))
+        with self._used(version), lend:
             pass
 
     @contextmanager
@@ -74,7 +80,8 @@ class ProcessExecutor:
         scratch = self._scratch.take()
         try:
             key, fresh = _key(version), limits.fresh
-            with self._pool.lend(key, lambda: self._start(version), keep=not fresh) as worker:
+            lend = self._pool.lend(key, lambda: self._start(version), keep=not fresh)
+            with self._used(version), lend as worker:
                 yield WorkerSeat(worker, version, pool=self._pool, scratch=scratch)
         finally:
             self._scratch.give_back(scratch)
@@ -83,18 +90,44 @@ class ProcessExecutor:
         """End the running attempt of a task, or the next one as soon as it begins."""
         self._pool.cancel(task_id)
 
+    def remove_unused(
+        self, versions: Sequence[ScriptVersion], *, before: float, dry_run: bool = False
+    ) -> Freed:
+        """Remove environments that nobody uses, nor did since a time."""
+        with self._changed:
+            kept = [*versions, *self._using]
+            unneeded = self._ready.keys() - set(map(_key, kept))
+            for key in unneeded:
+                del self._ready[key]
+        self._pool.retire(unneeded)
+        return self._environments.remove_unused(kept, before=before, dry_run=dry_run)
+
     def close(self) -> None:
         """End all workers and remove their folders."""
         self._pool.close()
         self._scratch.close()
+        self._environments.close()
 
     def _environment(
         self, version: ScriptVersion, tell: Callable[[str], None] | None = None
     ) -> Environment:
         key = _key(version)
-        if key not in self._ready:
-            self._ready[key] = self._environments.get(version, tell or self._options.tell)
-        return self._ready[key]
+        environment = self._ready.get(key)
+        if environment is None:
+            environment = self._environments.get(version, tell or self._options.tell)
+            self._ready[key] = environment
+        return environment
+
+    @contextmanager
+    def _used(self, version: ScriptVersion) -> Iterator[None]:
+        """Let the version's environment stay meanwhile."""
+        with self._changed:
+            self._using.append(version)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._using.remove(version)
 
     def _start(self, version: ScriptVersion) -> Worker:
         environment = self._environment(version)

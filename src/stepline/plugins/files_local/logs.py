@@ -8,9 +8,9 @@ appended by one write each time, so readers take any line that has its end.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
-import shutil
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
@@ -22,6 +22,7 @@ from stepline.errors import PlatformError
 from stepline.plugins.files_local.disk import disk_error
 from stepline.plugins.files_local.durable import sync_folders
 from stepline.ports.executor import LogLine
+from stepline.ports.freed import Freed
 from stepline.ports.logs import LogPage
 
 # A part of a log is no longer than this, however long its lines are, but has at least one.
@@ -115,20 +116,52 @@ class FolderLogs:
             raise disk_error(error, "the logs cannot be listed", retryable=True) from error
         return sorted((int(m[1]), int(m[2])) for m in map(_NAME.fullmatch, names) if m)
 
-    def delete(self, workflow_id: str) -> None:
-        """Remove all logs of a workflow; there may be none.
+    def workflows(self) -> Iterator[str]:
+        """Yield the ids of workflows that have logs.
+
+        Raises:
+            PlatformError: They cannot be listed.
+        """
+        for parent in self._names(self._root):
+            yield from filter(_ID.fullmatch, self._names(os.path.join(self._root, parent)))
+
+    def delete(self, workflow_id: str, *, before: float = math.inf, dry_run: bool = False) -> Freed:
+        """Remove the logs of a workflow; there may be none.
+
+        Args:
+            workflow_id: The workflow.
+            before: Seconds since the epoch; logs that were written to since then stay.
+            dry_run: Whether to remove nothing, and only tell what would be.
 
         Raises:
             PlatformError: They cannot be removed.
         """
         if not _ID.fullmatch(workflow_id):
-            return
+            return Freed()
+        paths = [self._path(workflow_id, *place) for place in self.attempts(workflow_id)]
+        act = _size_before if dry_run else _removed
         try:
-            shutil.rmtree(self._folder(workflow_id))
-        except FileNotFoundError:
-            return
+            # Nobody may begin a log meanwhile, or make its folder.
+            with self._mutex:
+                freed = sum((act(path, before) for path in paths), Freed())
+                if not dry_run:
+                    self._remove_if_empty(self._folder(workflow_id))
         except OSError as error:
             raise disk_error(error, "the logs cannot be removed", retryable=True) from error
+        return freed
+
+    def _remove_if_empty(self, folder: str) -> None:
+        if not self._names(folder):
+            with suppress(FileNotFoundError):
+                os.rmdir(folder)
+
+    def _names(self, folder: str) -> list[str]:
+        try:
+            return sorted(os.listdir(folder))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise disk_error(error, "the logs cannot be listed", retryable=True) from error
 
     def _folder(self, workflow_id: str) -> str:
         # Ids that are made in order differ at their ends.
@@ -208,6 +241,22 @@ class FolderLogWriter:
         if self._descriptor is not None:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, self._size)
+
+
+def _size_before(path: str, before: float) -> Freed:
+    """Return the size of a log, nothing for one that was written to since a time."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return Freed()
+    return Freed(1, status.st_size) if status.st_mtime < before else Freed()
+
+
+def _removed(path: str, before: float) -> Freed:
+    freed = _size_before(path, before)
+    if freed.count:
+        os.unlink(path)
+    return freed
 
 
 def _page(file: BufferedReader, after: int, limit: int) -> LogPage:

@@ -23,7 +23,7 @@ from stepline.ports.files import Blob, open_plain
 if TYPE_CHECKING:
     from stepline.plugins.files_local.durable import DurableFolder
     from stepline.plugins.files_local.uploads import FolderUploads
-    from stepline.ports.durable_files import Freed
+    from stepline.ports.freed import Freed
 
 CHUNK_BYTES = 1024 * 1024
 _KEPT = "what the task wrote cannot be kept"
@@ -168,13 +168,18 @@ class FolderStore:
             raise disk_error(error, "a blob cannot be read") from error
 
     def delete_unreferenced(
-        self, names_in_use: Callable[[Sequence[str]], frozenset[str]], *, older_than_s: float
+        self,
+        names_in_use: Callable[[Sequence[str]], frozenset[str]],
+        *,
+        older_than_s: float,
+        dry_run: bool = False,
     ) -> Freed:
         """Remove blobs that nothing refers to, from a durable store.
 
         Args:
             names_in_use: Given some names, returns those that something refers to.
             older_than_s: Seconds; what was published later than that stays.
+            dry_run: Whether to remove nothing, and only tell what would be.
 
         Raises:
             PlatformError: Something cannot be removed; the rest stays.
@@ -183,8 +188,15 @@ class FolderStore:
 
         if self._disk is None:
             raise PlatformError("the store of a run notes no times to remove blobs by")
+        # Each of these was published before it was asked for, or is too young to be removed.
+        of_uploads = self.uploads.finished_blobs()
         try:
-            return delete_unreferenced(self._disk, names_in_use, older_than_s=older_than_s)
+            return delete_unreferenced(
+                self._disk,
+                lambda names: names_in_use(names) | of_uploads.intersection(names),
+                older_than_s=older_than_s,
+                dry_run=dry_run,
+            )
         except OSError as error:
             raise disk_error(error, "unused bytes cannot be removed", retryable=True) from error
 
@@ -197,7 +209,7 @@ class FolderStore:
         try:
             if self._disk:
                 self._disk.sweep()
-            self.uploads.clean()
+            self.uploads.delete_given_up()
         except OSError as error:
             raise disk_error(error, "left-over files cannot be removed", retryable=True) from error
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from stepline.plugins.files_local.durable import DurableFolder
-from stepline.ports.durable_files import Freed
+from stepline.ports.freed import Freed
 
 # Few enough that publishing never waits long for a batch to be removed.
 BATCH = 200
@@ -20,6 +20,7 @@ def delete_unreferenced(
     names_in_use: Callable[[Sequence[str]], frozenset[str]],
     *,
     older_than_s: float,
+    dry_run: bool = False,
 ) -> Freed:
     """Remove old blobs that nothing refers to.
 
@@ -27,21 +28,22 @@ def delete_unreferenced(
         folder: The store's.
         names_in_use: Given some names, returns those that something refers to.
         older_than_s: Seconds; what was published later than that stays.
+        dry_run: Whether to remove nothing, and only tell what would be.
 
     Raises:
         OSError: Something cannot be removed; the rest stays.
     """
     before = time.time() - older_than_s
     old = _older(folder.blobs, before)
-    blobs = size = 0
+    act, freed = (_size_of_older if dry_run else _removed), Freed()
     while batch := dict(islice(old, BATCH)):
         in_use = names_in_use(list(batch))
         with folder.locked(exclusively=True):
             # One may have been published again since it was asked for.
-            sizes = [_removed(path, before) for name, path in batch.items() if name not in in_use]
-        blobs += sum(each is not None for each in sizes)
-        size += sum(filter(None, sizes))
-    return Freed(blobs, size)
+            sizes = [act(path, before) for name, path in batch.items() if name not in in_use]
+        found = [size for size in sizes if size is not None]
+        freed += Freed(len(found), sum(found))
+    return freed
 
 
 def _older(blobs: str, before: float) -> Iterator[tuple[str, str]]:

@@ -25,6 +25,7 @@ from stepline.plugins.files_local.disk import disk_error
 from stepline.plugins.files_local.durable import make_synced
 from stepline.plugins.files_local.replacing import remove
 from stepline.ports.files import Blob
+from stepline.ports.freed import Freed
 from stepline.ports.uploads import (
     DigestMismatch,
     UnknownUpload,
@@ -192,12 +193,58 @@ class FolderUploads:
                 remove(self._path(upload_id))
         self._forget(upload_id)
 
-    def clean(self) -> None:
-        """Remove uploads that nobody has touched for a week."""
-        for upload_id in os.listdir(self._root) if os.path.isdir(self._root) else ():
-            if _ID.fullmatch(upload_id) and self._age_s(upload_id) > GIVEN_UP_S:
+    def delete_given_up(self, *, dry_run: bool = False) -> Freed:
+        """Forget uploads that nobody has touched for a week.
+
+        Raises:
+            PlatformError: They cannot be listed.
+        """
+        freed = Freed()
+        for upload_id in self._all():
+            if self._age_s(upload_id) > GIVEN_UP_S:
                 with suppress(UploadInUse):
-                    self.abort(upload_id)
+                    freed += self._size_of(upload_id) if dry_run else self._given_up(upload_id)
+        return freed
+
+    def finished_blobs(self) -> set[str]:
+        """Return names of the blobs that were made of uploads which are not forgotten.
+
+        Raises:
+            PlatformError: They cannot be listed.
+        """
+        found = set()
+        for upload_id in self._all():
+            with suppress(UnknownUpload):
+                found.add(f"sha256:{self._read(upload_id, 'finished.json')['sha256']}")
+        return found
+
+    def _all(self) -> list[str]:
+        try:
+            return [name for name in os.listdir(self._root) if _ID.fullmatch(name)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise disk_error(error, "the uploads cannot be listed", retryable=True) from error
+
+    def _given_up(self, upload_id: str) -> Freed:
+        """Forget an upload, unless somebody touched it since."""
+        with suppress(UnknownUpload), self._locked(upload_id):
+            if self._age_s(upload_id) <= GIVEN_UP_S:
+                return Freed()
+            freed = self._size_of(upload_id)
+            remove(self._path(upload_id))
+            self._forget(upload_id)
+            return freed
+        # Without content, which is all that can be locked: finished, or half begun.
+        freed = self._size_of(upload_id)
+        self.abort(upload_id)
+        return freed
+
+    def _size_of(self, upload_id: str) -> Freed:
+        try:
+            return Freed(1, os.stat(self._path(upload_id, "content")).st_size)
+        except OSError:
+            return Freed(1)
 
     def _age_s(self, upload_id: str) -> float:
         times = [0.0]

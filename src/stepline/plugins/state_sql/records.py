@@ -10,7 +10,7 @@ from stepline.plugins.state_sql.plain import dump, load
 from stepline.plugins.state_sql.tables import files
 
 COLUMNS = tuple(
-    files.c[name] for name in ("number", "file_id", "key", "version", "labels", "record")
+    files.c[name] for name in ("number", "file_id", "key", "version", "labels", "record", "blob")
 )
 """What `record_of` needs, and the version's number."""
 
@@ -32,7 +32,6 @@ def row_of(record: FileRecord) -> dict[str, Any]:
         "source_file_id": record.source_file_id,
         "trace_id": record.trace_id,
         "provenance": dict(record.provenance),
-        "blob": record.blob,
     }
     return {
         "file_id": pointer.file_id,
@@ -42,6 +41,7 @@ def row_of(record: FileRecord) -> dict[str, Any]:
         "workflow_id": workflow_id if isinstance(workflow_id, str) else "",
         "labels": labels_text(record.labels),
         "record": dump(rest),
+        "blob": record.blob,
     }
 
 
@@ -51,12 +51,14 @@ def labels_text(labels: Iterable[Label]) -> str:
 
 
 def record_of(row: Any) -> FileRecord:
-    """Return the file version of a row with ``file_id``, ``key``, ``version`` and the JSON."""
+    """Return the file version of a row with `COLUMNS`."""
     rest = load(row.record)
+    rest.pop("blob", None)  # in rows of before it had a column
     return FileRecord(
         pointer=FilePointer(rest.pop("bucket"), row.key, row.file_id, row.version),
         category=FileCategory(rest.pop("category")),
         tags=tuple(rest.pop("tags")),
         labels=tuple(Label(*label) for label in load(row.labels)),
+        blob=row.blob,
         **rest,
     )

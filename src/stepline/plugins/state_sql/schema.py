@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect
 from stepline.errors import PlatformError
 from stepline.plugins.state_sql.sqlite import SqliteDatabase
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in ``migrations``; a test compares the two."""
 
 _TABLE = "alembic_version"

@@ -51,11 +51,13 @@ files = Table(
     _text("workflow_id"),
     _text("labels"),
     _text("record"),
+    Column("blob", Text, nullable=False, server_default=""),
     UniqueConstraint("file_id", name="uq_files_file_id"),
     sqlite_autoincrement=True,
 )
 Index("ix_files_key", files.c.key, files.c.number)
 Index("ix_files_workflow", files.c.workflow_id, files.c.number)
+Index("ix_files_blob", files.c.blob, files.c.number)
 
 found_files = Table(
     "found_files",

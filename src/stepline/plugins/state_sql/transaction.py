@@ -12,6 +12,7 @@ from stepline.plugins.state_sql.files import SqlFiles
 from stepline.plugins.state_sql.ledger import SqlLedger
 from stepline.plugins.state_sql.pipelines import SqlPipelines
 from stepline.plugins.state_sql.queue import SqlQueue
+from stepline.plugins.state_sql.references import SqlReferences
 from stepline.plugins.state_sql.values import SqlIntake, SqlValues
 from stepline.plugins.state_sql.workflows import SqlWorkflows
 
@@ -67,3 +68,8 @@ class SqlTransaction:
     def intake(self) -> SqlIntake:
         """Files taken from watched folders."""
         return SqlIntake(self.connection)
+
+    @cached_property
+    def references(self) -> SqlReferences:
+        """What refers to blobs."""
+        return SqlReferences(self.connection)

@@ -138,6 +138,7 @@ class StrictExecutor:
         self.prepare = executor.prepare
         self.warm_up = executor.warm_up
         self.cancel = executor.cancel
+        self.remove_unused = executor.remove_unused
         self.close = executor.close
         self._executor = executor
         self._strictness = strictness

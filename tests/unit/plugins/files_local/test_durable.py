@@ -12,7 +12,7 @@ import pytest
 
 from stepline.errors import PlatformError
 from stepline.plugins.files_local.store import FolderStore
-from stepline.ports.durable_files import Freed
+from stepline.ports.freed import Freed
 
 CONTENT = b"abc" * 70
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -189,6 +189,15 @@ def test_delete_unreferenced_removes_what_is_old_and_not_in_use(store, tmp_path)
     assert f"sha256:{young}" not in asked
 
 
+def test_delete_unreferenced_of_a_dry_run_removes_nothing(store, tmp_path):
+    publish(store, tmp_path, CONTENT, b"more")
+    age(store)
+    would = store.delete_unreferenced(nothing_in_use, older_than_s=HOUR_S, dry_run=True)
+    assert store.verify(NAME)
+    assert store.delete_unreferenced(nothing_in_use, older_than_s=HOUR_S) == would
+    assert not store.verify(NAME)
+
+
 def test_delete_unreferenced_of_many_asks_in_batches(store, tmp_path):
     publish(store, tmp_path, *(b"%d" % number for number in range(450)))
     for digest in blobs(store):
@@ -197,7 +206,7 @@ def test_delete_unreferenced_of_many_asks_in_batches(store, tmp_path):
     freed = store.delete_unreferenced(
         lambda names: sizes.append(len(names)) or frozenset(), older_than_s=HOUR_S
     )
-    assert (freed.blobs, sum(sizes), max(sizes) <= 200) == (451, 451, True)
+    assert (freed.count, sum(sizes), max(sizes) <= 200) == (451, 451, True)
     assert blobs(store) == []
 
 
@@ -224,7 +233,7 @@ def test_delete_unreferenced_beside_publishers_never_removes_what_they_published
         area = staged(store, tmp_path, CONTENT)
         publisher = threading.Thread(target=area.publish)
         publisher.start()
-        removed += other.delete_unreferenced(nothing_in_use, older_than_s=HOUR_S).blobs
+        removed += other.delete_unreferenced(nothing_in_use, older_than_s=HOUR_S).count
         publisher.join()
         assert store.verify(NAME)
     assert 0 <= removed <= 150

@@ -11,6 +11,7 @@ import pytest
 
 from stepline.errors import PlatformError, UploadError
 from stepline.plugins.files_local.store import FolderStore
+from stepline.ports.freed import Freed
 from stepline.ports.uploads import DigestMismatch, UnknownUpload, UploadInUse, WrongOffset
 
 CONTENT = b"0123456789" * 300_000
@@ -166,7 +167,7 @@ def test_finish_again_publishes_again_as_far_as_upkeep_is_concerned(store, uploa
     blob = uploads.finish(upload_id)
     os.utime(store.local_path(blob.name), (1, 1))
     uploads.finish(upload_id)
-    assert store.delete_unreferenced(lambda _: frozenset(), older_than_s=DAY_S).blobs == 0
+    assert store.delete_unreferenced(lambda _: frozenset(), older_than_s=DAY_S).count == 0
     os.unlink(store.local_path(blob.name))
     with pytest.raises(UnknownUpload):
         uploads.finish(upload_id)
@@ -255,6 +256,38 @@ def test_clean_leaves_an_old_upload_that_is_under_way(store, uploads, tmp_path):
     source.go_on.set()
     first.join(10)
     assert uploads.offset(upload_id) == 0
+
+
+def age_upload(tmp_path, upload_id, days):
+    folder = tmp_path / "store" / "uploads" / upload_id
+    for path in (*folder.iterdir(), folder):
+        os.utime(path, (time.time() - days * DAY_S,) * 2)
+
+
+def test_delete_given_up_tells_what_it_freed_and_a_dry_run_removes_nothing(uploads, tmp_path):
+    old, young, finished = (uploads.begin(None, {}) for _ in range(3))
+    for upload_id in (old, young, finished):
+        send(uploads, upload_id, CONTENT)
+    uploads.finish(finished)
+    age_upload(tmp_path, old, 8)
+    age_upload(tmp_path, finished, 8)
+    # The bytes of the finished one are a blob by now.
+    assert uploads.delete_given_up(dry_run=True) == Freed(2, len(CONTENT))
+    assert uploads.offset(old) == len(CONTENT)
+    assert uploads.delete_given_up() == Freed(2, len(CONTENT))
+    assert uploads.delete_given_up() == Freed()
+    assert uploads.offset(young) == len(CONTENT)
+
+
+def test_blob_of_a_finished_upload_is_in_use_until_that_is_forgotten(store, uploads):
+    upload_id = uploads.begin(None, {})
+    send(uploads, upload_id, CONTENT)
+    blob = uploads.finish(upload_id)
+    os.utime(store.local_path(blob.name), (1, 1))
+    assert store.delete_unreferenced(lambda _: frozenset(), older_than_s=DAY_S) == Freed()
+    assert store.verify(blob.name)
+    uploads.abort(upload_id)
+    assert store.delete_unreferenced(lambda _: frozenset(), older_than_s=DAY_S).count == 1
 
 
 def test_begin_where_there_is_no_place_is_retryable(store, tmp_path):

@@ -1,5 +1,6 @@
 """The migrations make the tables that the code uses."""
 
+import json
 import sqlite3
 
 import pytest
@@ -8,9 +9,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
+from stepline.model.file import FileCategory, FilePointer, FileRecord
 from stepline.plugins import state_sql
 from stepline.plugins.state_sql import schema
 from stepline.plugins.state_sql.tables import metadata
+from stepline.ports.files import Changes
 
 
 @pytest.fixture
@@ -47,3 +50,37 @@ def test_migrations_make_what_the_tables_say_to_the_last_word(migrated, tmp_path
     metadata.create_all(engine)
     engine.dispose()
     assert shape(migrated) == shape(tmp_path / "other.db")
+
+
+def as_of_revision_1(path):
+    """Take back what later revisions did to a database."""
+    raw = sqlite3.connect(path, isolation_level=None)
+    rows = raw.execute("SELECT number, record, blob FROM files").fetchall()
+    for number, record, blob in rows:
+        whole = json.dumps({**json.loads(record), "blob": blob})
+        raw.execute("UPDATE files SET record = ? WHERE number = ?", (whole, number))
+    raw.execute("DROP INDEX ix_files_blob")
+    raw.execute("ALTER TABLE files DROP COLUMN blob")
+    raw.execute("UPDATE alembic_version SET version_num = '0001'")
+    raw.close()
+
+
+def file(number):
+    """Return a file version with a blob."""
+    pointer = FilePointer("bucket", f"key-{number}", file_id=f"f-{number}", version="v")
+    return FileRecord(pointer, FileCategory.RAW, blob=f"blob-{number}")
+
+
+def test_migrations_give_each_file_of_before_its_blob(migrated):
+    state = state_sql.stepline_state(f"sqlite:///{migrated}")
+    records = tuple(map(file, range(2500)))
+    state.write(lambda transaction: transaction.files.commit(Changes(files=records)))
+    state.close()
+    as_of_revision_1(migrated)
+    state = state_sql.stepline_state(f"sqlite:///{migrated}")
+    with state.read() as view:
+        names = [record.blob for record in records]
+        assert view.references.in_use(names) == set(names)
+        assert view.files.get("f-2499") == records[-1]
+    state.close()
+    assert shape(migrated)["ix_files_blob"]
