@@ -1,0 +1,318 @@
+"""Where a hook can run: a container of an engine, or a sandbox where the platform is root."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, BinaryIO, Protocol
+
+from stepline.errors import PlatformError
+from stepline.frozen import frozen
+from stepline.model.image import Image, Layer
+from stepline.model.task import Limits, Network
+from stepline.plugins.images_local.archive import write_archive
+from stepline.plugins.images_local.trees import WHITEOUT, Tree, read_folder, read_layers
+from stepline.ports.engine import Container, ContainerEngine, ContainerSpec, Mount
+from stepline.ports.images import Tell
+from stepline.workers.folders import remove_folder
+
+if TYPE_CHECKING:
+    import tarfile
+
+OWNER = "build"
+_KEPT_LINES = 10_000
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# What Docker lets root do in a container.
+_CAPABILITIES = """CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP SYS_CHROOT MKNOD
+    AUDIT_WRITE SETFCAP NET_BIND_SERVICE""".split()
+
+
+@frozen(kw_only=True)
+class Order:
+    """A command to be run as root in the root file system of an image.
+
+    Attributes:
+        image: The image.
+        tars: Files of its layers, lowest first.
+        command: Program and arguments.
+        mounts: Folders of this machine to be seen inside.
+        folder: Current folder inside.
+        network: Whether it may use the network of this machine.
+        limit_s: Seconds after which it is killed.
+    """
+
+    image: Image
+    tars: Sequence[Path]
+    command: Sequence[str]
+    mounts: Sequence[Mount]
+    folder: str = "/"
+    network: bool = True
+    limit_s: float = 1800.0
+
+
+@frozen
+class Ended:
+    """How a command ended.
+
+    Attributes:
+        code: Its exit code; None where it was killed for its time.
+        output: What it printed; the beginning is left out of very much.
+        root: What the root file system is after it.
+    """
+
+    code: int | None
+    output: str
+    root: Tree
+
+
+class Runner(Protocol):
+    """Runs commands as root in images."""
+
+    name: str
+
+    def run(self, order: Order, *, scratch: Path, tell: Tell) -> Ended:
+        """Run a command to its end.
+
+        Args:
+            order: The command.
+            scratch: An empty folder, which has to stay while the result is used.
+            tell: Takes each line that it prints.
+
+        Raises:
+            PlatformError: It cannot be run here.
+        """
+
+
+class Output:
+    """Takes what a command prints, line by line, and keeps the end of it.
+
+    Args:
+        tell: Takes each line.
+    """
+
+    def __init__(self, tell: Tell) -> None:
+        from collections import deque
+
+        self._tell = tell
+        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
+
+    def add(self, line: str) -> None:
+        """Take a line."""
+        line = line.rstrip("\r\n").rpartition("\r")[2]
+        self._lines.append(line)
+        self._tell(line)
+
+    def text(self) -> str:
+        """Return what was kept."""
+        return "\n".join(self._lines)
+
+
+class EngineRunner:
+    """Runs commands in containers.
+
+    Args:
+        engine: The engine.
+        path: Returns the file of a layer.
+    """
+
+    name = "container"
+
+    def __init__(self, engine: ContainerEngine, path: Callable[[Layer], Path]) -> None:
+        self._engine = engine
+        self._path = path
+
+    def run(self, order: Order, *, scratch: Path, tell: Tell) -> Ended:
+        """See `Runner.run`."""
+        self._load(order.image)
+        network = Network.HOST if order.network else Network.NONE
+        container = self._engine.start(
+            ContainerSpec(
+                image=order.image.id,
+                command=order.command,
+                owner=OWNER,
+                mounts=order.mounts,
+                limits=Limits(memory_mb=None, timeout_s=None, network=network),
+                user="0:0",
+                folder=order.folder,
+                trusted=True,
+            )
+        )
+        try:
+            code, output = _watch(container, order.limit_s, tell)
+            changes = scratch / "changes.tar"
+            with changes.open("wb") as file, contextlib.closing(container.changes()) as stream:
+                shutil.copyfileobj(stream, file, 1 << 20)
+        finally:
+            container.remove()
+        return Ended(code, output, read_layers([*order.tars, changes]))
+
+    def _load(self, image: Image) -> None:
+        def write(file: BinaryIO, without: Collection[str]) -> None:
+            write_archive(image, file, path=self._path, without=without)
+
+        if self._engine.image(image.id) is None:
+            self._engine.load([layer.digest for layer in image.layers], write)
+
+
+class SandboxRunner:
+    """Runs commands in copies of root file systems, entered with bubblewrap, as root.
+
+    Args:
+        bwrap: The program.
+    """
+
+    name = "sandbox"
+
+    def __init__(self, bwrap: str) -> None:
+        self._bwrap = bwrap
+
+    def run(self, order: Order, *, scratch: Path, tell: Tell) -> Ended:
+        """See `Runner.run`."""
+        root = scratch / "root"
+        root.mkdir()
+        for tar in order.tars:
+            _unpack(tar, root)
+        output = Output(tell)
+        code = _run_until([self._bwrap, *_arguments(order, root)], order.limit_s, output.add)
+        return Ended(code, output.text(), read_folder(root))
+
+
+def find_runner(
+    engine: Callable[[], ContainerEngine],
+    path: Callable[[Layer], Path],
+    environ: Mapping[str, str],
+) -> Runner:
+    """Return where hooks run on this machine.
+
+    Args:
+        engine: Returns the container engine.
+        path: Returns the file of a layer.
+        environ: Environment variables of the platform.
+
+    Raises:
+        PlatformError: There is no engine, and the platform is not root or has no bubblewrap.
+    """
+    try:
+        found = engine()
+        found.check()
+    except PlatformError as error:
+        bwrap = shutil.which("bwrap", path=environ.get("PATH", os.defpath))
+        if os.geteuid() == 0 and bwrap:
+            return SandboxRunner(bwrap)
+        lacking = "bubblewrap is not installed" if bwrap is None else "you are not root"
+        raise PlatformError(
+            "a hook, Debian packages and requirements without a wheel need a container engine, "
+            f"or root and bubblewrap; {lacking}, and of the engine: {error.what}",
+            hint=error.hint or "start the engine, or build the image as root",
+            retryable=error.retryable,
+        ) from error
+    return EngineRunner(found, path)
+
+
+def _watch(container: Container, limit_s: float, tell: Tell) -> tuple[int | None, str]:
+    """Follow a container to its end, which comes after the time limit at the latest."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        container.kill()
+
+    output = Output(tell)
+    timer = threading.Timer(limit_s, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        container.follow(output.add)
+        ended = container.wait()
+    finally:
+        timer.cancel()
+    return None if late.is_set() or ended is None else ended.exit_code, output.text()
+
+
+def _run_until(command: list[str], limit_s: float, take: Tell) -> int | None:
+    """Run a command, and kill it with all that it started after its time."""
+    import subprocess
+
+    process = subprocess.Popen(
+        command,
+        env={"PATH": _PATH},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        process.kill()
+
+    timer = threading.Timer(limit_s, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        _take_lines(process.stdout, take)
+        code = process.wait()
+    finally:
+        timer.cancel()
+        process.kill()
+        process.wait()
+    return None if late.is_set() else code
+
+
+def _take_lines(stream: IO[bytes] | None, take: Tell) -> None:
+    for line in stream or ():
+        take(line.decode("utf-8", "replace"))
+
+
+def _arguments(order: Order, root: Path) -> list[str]:
+    """Return the arguments of bubblewrap; the processes inside die with it."""
+    arguments = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"]
+    arguments += ["--new-session", "--hostname", "build", "--cap-drop", "ALL"]
+    for name in _CAPABILITIES:
+        arguments += ["--cap-add", f"CAP_{name}"]
+    if not order.network:
+        arguments.append("--unshare-net")
+    arguments += ["--bind", str(root), "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run"]
+    for mount in order.mounts:
+        arguments += ["--ro-bind" if mount.read_only else "--bind", mount.source, mount.target]
+    if order.network:
+        for path in ("/etc/resolv.conf", "/etc/hosts"):
+            arguments += ["--ro-bind-try", os.path.realpath(path), path]
+    arguments += ["--clearenv"]
+    for name, value in _variables(order.image).items():
+        arguments += ["--setenv", name, value]
+    return [*arguments, "--chdir", order.folder, "--", *order.command]
+
+
+def _variables(image: Image) -> dict[str, str]:
+    config = json.loads(image.config).get("config") or {}
+    given = dict(entry.split("=", 1) for entry in config.get("Env") or ())
+    return {"PATH": _PATH, **given}
+
+
+def _unpack(tar: Path, root: Path) -> None:
+    """Unpack a layer over others, as root and without devices."""
+    import tarfile
+
+    with tarfile.open(tar) as opened:
+        members = [member for member in opened if not member.isdev()]
+        removed = [member for member in members if _name(member).startswith(WHITEOUT)]
+        for member in removed:
+            folder = root.joinpath(member.name).parent
+            target = folder / _name(member).removeprefix(WHITEOUT)
+            if target.is_dir() and not target.is_symlink():
+                remove_folder(target)
+            else:
+                target.unlink(missing_ok=True)
+        kept = [member for member in members if member not in removed]
+        opened.extractall(root, kept, numeric_owner=True, filter="fully_trusted")
+
+
+def _name(member: tarfile.TarInfo) -> str:
+    return member.name.rpartition("/")[2]
