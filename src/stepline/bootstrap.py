@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -21,12 +21,14 @@ from stepline.ports.secrets import SecretBackend, SecretStore
 from stepline.settings import Settings, images_dir
 
 if TYPE_CHECKING:
+    from stepline.app.images.logins import RegistryLogins
     from stepline.ports.durable_files import DurableFileStore
-    from stepline.ports.engine import ContainerEngine, Credential
+    from stepline.ports.engine import ContainerEngine, Credential, CredentialSource
     from stepline.ports.images import ImageOptions, Images
     from stepline.ports.logs import LogStore
     from stepline.ports.state import State
     from stepline.ports.watcher import FolderWatcher, Found
+    from stepline.settings import RegistryLogin
 
 T = TypeVar("T")
 
@@ -56,13 +58,15 @@ class Plugins:
         settings: All settings.
 
     Attributes:
-        credential: Returns what the registry of a reference asks for; None for nothing.
+        stored_secrets: Where ``secret:NAME`` is read in settings; None where there is no
+            store of secrets.
     """
 
     def __init__(
         self, cache_dir: Path, environ: Mapping[str, str], settings: Settings | None = None
     ) -> None:
-        self.credential: Callable[[str], Credential | None] = lambda reference: None
+        self.stored_secrets: SecretBackend | None = None
+        self._logins: RegistryLogins | None = None
         self._settings = settings or Settings()
         self._engine: ContainerEngine | None = None
         self._images: Images | None = None
@@ -161,6 +165,41 @@ class Plugins:
             engine=self.engine,
             credential=self.credential,
         )
+
+    def credential(self, reference: str) -> Credential | None:
+        """Return what the registry of an image's reference asks for; None for nothing.
+
+        Raises:
+            SettingsError: Its secret is missing, or unreadable.
+            PlatformError: It cannot be had, such as a token of a cloud.
+        """
+        if not self._settings.registries:
+            return None
+        if self._logins is None:
+            from stepline.app.images.logins import RegistryLogins
+
+            self._logins = RegistryLogins(
+                self._settings.registries, backend=self._registry_secrets, provide=self._source
+            )
+        return self._logins.credential(reference)
+
+    def _registry_secrets(self, name: str) -> SecretBackend:
+        if name != "secret":
+            return self.secret_backend(name)
+        if self.stored_secrets is None:
+            raise SettingsError(
+                "the secrets of the service are not at hand here",
+                hint="let settings name the secret of a registry as env:NAME or file:PATH",
+            )
+        return self.stored_secrets
+
+    def _source(self, host: str, login: RegistryLogin, secret: str) -> CredentialSource:
+        plugin = f"registry.{login.kind}"
+        self.load(plugin)
+        source: CredentialSource | None = self.manager.hook.stepline_registry_credential(
+            kind=login.kind, host=host, login=login, secret=secret, environ=self._environ
+        )
+        return self._provided(source, plugin, "stepline_registry_credential")
 
     def local_lake(self, folder: Path) -> LocalLake:
         """Return the files of one local run, new bytes going to ``folder``."""

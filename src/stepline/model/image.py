@@ -183,3 +183,28 @@ class Package:
     version: str
     system: str
     licence: str = ""
+
+
+HUB = "docker.io"
+"""The registry of references that name none."""
+
+
+def registry_of(reference: str) -> str:
+    """Return the registry of a reference: its host, with a port if it names one.
+
+    Source:
+        Docker's normal form of names: a first part without a dot or colon that is not
+        ``localhost`` belongs to a repository of the Docker Hub.
+    """
+    first, slash, _ = reference.partition("/")
+    named = slash and ("." in first or ":" in first or first == "localhost")
+    return first if named else HUB
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """Return repository and tag of a reference; the tag is empty for one by digest."""
+    repository, at, _ = reference.partition("@")
+    first, colon, tag = repository.rpartition(":")
+    if colon and "/" not in tag:
+        return first, "" if at else tag
+    return repository, "" if at else "latest"

@@ -34,6 +34,10 @@ class Credential:
     password: str = field(repr=False)
 
 
+CredentialSource = Callable[[], Credential]
+"""Returns a credential that is good now; asked each time one is needed, by any thread."""
+
+
 @frozen(kw_only=True)
 class Mount:
     """A folder of this machine in a container.

@@ -19,7 +19,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from stepline.ports.durable_files import DurableFileStore
-    from stepline.ports.engine import ContainerEngine
+    from stepline.ports.engine import ContainerEngine, CredentialSource
     from stepline.ports.executor import Executor, ExecutorOptions
     from stepline.ports.images import ImageOptions, Images
     from stepline.ports.lake import LocalLake
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from stepline.ports.secrets import SecretBackend, SecretStore
     from stepline.ports.state import State
     from stepline.ports.watcher import FolderWatcher, Found
+    from stepline.settings import RegistryLogin
 
 GROUP = "stepline"
 
@@ -67,6 +68,21 @@ def stepline_engine(name: str, environ: Mapping[str, str]) -> ContainerEngine | 
     Args:
         name: The engine's name, such as ``docker``.
         environ: Environment variables of the platform, such as DOCKER_HOST.
+    """
+
+
+@hookspec(firstresult=True)
+def stepline_registry_credential(
+    kind: str, host: str, login: RegistryLogin, secret: str, environ: Mapping[str, str]
+) -> CredentialSource | None:
+    """Provide what a container registry asks for, made from what settings say.
+
+    Args:
+        kind: The kind of registry that settings name, such as ``ecr``.
+        host: The registry, with its port if it has one.
+        login: What settings say about it.
+        secret: The value that ``login.secret`` names; empty where it names none.
+        environ: Environment variables of the platform.
     """
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from stepline.model.image import split_reference
 from stepline.plugins.engine_docker import images, loading, registries
 from stepline.plugins.engine_docker.connection import Client, Connection
 from stepline.plugins.engine_docker.containers import found_containers, start_container
@@ -71,7 +72,7 @@ class DockerEngine:
 
     def tag(self, image_id: str, reference: str) -> None:
         """Point a reference of this engine at an image."""
-        repository, tag = images.split_reference(reference)
+        repository, tag = split_reference(reference)
         with self._engine() as client:
             client.tag(image_id, repository, tag)
 

@@ -72,6 +72,9 @@ def refusal(error: APIError) -> SteplineError:
         return PlatformError(f"an image is gone: {said}", hint=hint, retryable=True)
     if error.status_code == 404:
         return PlatformError(f"the Docker Engine does not have it: {said}", retryable=True)
+    if "invalid reference format" in said:
+        hint = "write it as in registry.example/name:v1.0.0"
+        return UserError(f"that is no reference of an image: {said}", hint=hint)
     if error.status_code == 409:
         return UserError(f"the Docker Engine refuses: {said}", hint="end and remove what uses it")
     # What an engine that is just coming up or going down says is also an error of the server.

@@ -76,13 +76,3 @@ def _own_bytes(client: Client, image_id: str) -> int:
         if each["Id"] == image_id:
             return max(0, int(each["Size"]) - max(0, int(each.get("SharedSize", 0))))
     return 0
-
-
-def split_reference(reference: str) -> tuple[str, str]:
-    """Return repository and tag of a reference; the tag is empty for one by digest."""
-    if "@" in reference:
-        return reference, ""
-    repository, colon, tag = reference.rpartition(":")
-    if not colon or "/" in tag:
-        return reference, "latest"
-    return repository, tag

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from stepline.errors import PlatformError, UserError
-from stepline.model.image import PLATFORM_ARCHITECTURE, PLATFORM_OS
+from stepline.model.image import PLATFORM_ARCHITECTURE, PLATFORM_OS, split_reference
 from stepline.plugins.engine_docker.connection import Client
 from stepline.plugins.engine_docker.faults import said_by
-from stepline.plugins.engine_docker.images import find_image, split_reference
+from stepline.plugins.engine_docker.images import find_image
 from stepline.plugins.engine_docker.registry_faults import Asked, NotInRegistry, registry_fault
 from stepline.ports.engine import Credential, EngineImage
 
@@ -48,7 +48,7 @@ def _fetched(client: Client, reference: str, credential: Credential | None) -> E
     repository, tag = split_reference(reference)
     with _asking(Asked("pull", reference, credential)):
         answers = client.pull(
-            repository,
+            repository if tag else reference,
             tag=tag or None,
             stream=True,
             decode=True,

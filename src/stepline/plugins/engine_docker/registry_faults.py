@@ -10,10 +10,10 @@ import json
 
 from stepline.errors import PlatformError, SteplineError, UserError
 from stepline.frozen import frozen
+from stepline.model.image import registry_of, split_reference
 from stepline.plugins.engine_docker.faults import full_disk
 from stepline.ports.engine import Credential
 
-HUB = "docker.io"
 _REFUSED = (
     "unauthorized",
     "no basic auth credentials",
@@ -26,6 +26,7 @@ _ABSENT = ("manifest unknown", "name unknown", "not found", "no such", "does not
 _OTHER_PLATFORM = ("no matching manifest", "does not match the specified platform")
 _DOWN = ("no such host", "server misbehaving", "dial tcp", "connection re", "timeout", "eof")
 _PLAIN = "server gave http response to https client"
+_MISNAMED = "invalid reference format"
 _BUSY = ("toomanyrequests", "too many requests", "service unavailable", "bad gateway")
 
 
@@ -50,8 +51,10 @@ class Asked:
 
 def registry_fault(said: str, asked: Asked) -> SteplineError:
     """Return the error for what the engine says about a registry."""
-    words = said.lower()
     registry, said = registry_of(asked.reference), _masked(said, asked.credential)
+    repository, _ = split_reference(asked.reference)
+    # An image may be called as a fault is.
+    words = said.lower().replace(repository.removeprefix(f"{registry}/"), "")
     start = f"cannot {asked.verb} {asked.reference}"
     if full := full_disk(words):
         return full
@@ -64,29 +67,24 @@ def registry_fault(said: str, asked: Asked) -> SteplineError:
     if any(word in words for word in (*_DOWN, *_BUSY)):
         what = f"{start}: the registry {registry} cannot be reached: {said}"
         return PlatformError(what, hint="see whether it is up", retryable=True)
+    if _MISNAMED in words:
+        return UserError(f"{start}: {said}", hint="write it as in registry.example/name:v1.0.0")
     # A registry says of what it keeps from somebody that it may also not exist.
     if any(word in words for word in _REFUSED):
-        return _refused(start, registry, asked.credential)
+        return _refused(f"{start}: the registry {registry}", said, asked.credential)
     if any(word in words for word in _ABSENT):
         hint = "check its name; stepline image push brings one there"
         return NotInRegistry(f"{start}: the registry {registry} does not have it", hint=hint)
     return PlatformError(f"{start}: the registry {registry} says: {said}", retryable=True)
 
 
-def registry_of(reference: str) -> str:
-    """Return the registry of a reference: its host, with a port if it names one."""
-    first, slash, _ = reference.partition("/")
-    named = slash and ("." in first or ":" in first or first == "localhost")
-    return first if named else HUB
-
-
-def _refused(start: str, registry: str, credential: Credential | None) -> UserError:
+def _refused(start: str, said: str, credential: Credential | None) -> UserError:
     if credential is None:
-        hint = f"name a user and a secret for {registry} in the setting 'registries'"
-        return UserError(f"{start}: the registry {registry} wants a login", hint=hint)
-    who = f"connection '{credential.connection}'"
-    what = f"{start}: the registry {registry} refuses {who}, user {credential.username}"
-    return UserError(what, hint="check its user and secret, and what that user may do there")
+        hint = "name a user and a secret for it in the setting 'registries', or check the name"
+        return UserError(f"{start} wants a login: {said}", hint=hint)
+    who = f"connection '{credential.connection}', user {credential.username}"
+    hint = "check its user and secret, and what that user may do there"
+    return UserError(f"{start} refuses {who}: {said}", hint=hint)
 
 
 def _masked(said: str, credential: Credential | None) -> str:
