@@ -143,13 +143,17 @@ class LocalImages:
 
     def _assemble(self, version: ScriptVersion, tell: Tell) -> ImageBuild:
         from stepline.packages.uv import mask_credentials
-        from stepline.plugins.images_local.assembly import Assembly, Site
+        from stepline.plugins.images_local.assembly import Assembly
+        from stepline.plugins.images_local.ground import Site
 
         site = Site(
-            store=self._store, bases=self._bases, options=self._options, environ=self._environ
+            store=self._store,
+            bases=self._bases,
+            options=self._options,
+            environ=self._environ,
+            tell=lambda line: tell(mask_credentials(line)),
         )
-        assembly = Assembly(version, site, tell=lambda line: tell(mask_credentials(line)))
-        return assembly.make(made_at=self._now())
+        return Assembly(version, site).make(made_at=self._now())
 
     def _images(self) -> list[Image]:
         """Return all images and bases."""
