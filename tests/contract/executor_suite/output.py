@@ -73,8 +73,8 @@ def test_executor_task_without_output_has_no_lines(bench):
     assert services.lines == []
 
 
-def test_executor_child_that_keeps_the_output_open_does_not_hold_the_task(bench, tmp_path):
-    path = tmp_path / "pid"
+def test_executor_child_that_keeps_the_output_open_does_not_hold_the_task(bench):
+    path = bench.shared() / "pid"
     script = f"echo from the child; echo $$ > {path}; exec sleep 600"
     services = Services()
     outcome = bench.run("leave_child", {"script": script, "path": str(path)}, services=services)
@@ -90,10 +90,11 @@ def test_executor_what_a_task_does_to_its_output_is_undone_for_the_next(bench):
     assert len(services.lines) == 10_000
 
 
-def test_executor_left_process_writes_into_no_other_tasks_log(bench, tmp_path):
-    path = tmp_path / "pid"
+def test_executor_left_process_writes_into_no_other_tasks_log(bench):
+    folder = bench.shared()
+    path = folder / "pid"
     script = f"echo $$ > {path}; while true; do echo late; sleep 0.01; done"
-    bench.run("leave_daemon", {"path": str(tmp_path / "daemon")})
+    bench.run("leave_daemon", {"path": str(folder / "daemon")})
     if bench.keeps_children:
         pytest.skip("this isolation keeps a task's children: they are the next one's too")
     bench.run("leave_child", {"script": script, "path": str(path)})
