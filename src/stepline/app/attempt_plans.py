@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from stepline import __version__
@@ -65,10 +64,8 @@ def attempt_plan(
             task_script=version.name,
             now=now,
         ),
-        limits=replace(
-            Limits(),
-            memory_mb=command.memory_mb,
-            timeout_s=min(command.timeout_s, LONGEST_TIMEOUT_S),
+        limits=workflow.confinement.apply(
+            Limits(memory_mb=command.memory_mb, timeout_s=min(command.timeout_s, LONGEST_TIMEOUT_S))
         ),
     )
 

@@ -22,6 +22,7 @@ from stepline.errors import ConfigError, Location, UserError
 from stepline.frozen import frozen
 from stepline.model.file import FileRecord
 from stepline.model.protocol import Protocol, TaskReference, TriggerType
+from stepline.model.task import Confinement
 from stepline.model.workflow import StepDefaults, Workflow
 from stepline.ports.executor import Executor, ExecutorOptions, ScriptVersion
 from stepline.ports.lake import LocalLake
@@ -71,6 +72,7 @@ class RunRequest:
         secrets: Sources by config key.
         executor: Name of the executor.
         options: How it is to treat tasks.
+        confinement: Surroundings of tasks.
         lake: Folder of further files, or None.
         ids: Folder of schemas, or None.
         place: Where tasks are told that they run.
@@ -89,6 +91,7 @@ class RunRequest:
     secrets: Mapping[str, SecretSource]
     executor: str
     options: ExecutorOptions
+    confinement: Confinement = Confinement()
     lake: str | None = None
     ids: str | None = None
     place: Place = Place()
@@ -151,6 +154,7 @@ def run_local(request: RunRequest, *, ports: RunPorts, reporter: Reporter) -> Ru
             StepDefaults(memory_mb=request.versions[step.task].script.memory_mb)
             for step in protocol.steps
         ],
+        confinement=request.confinement,
     )
     return session.drive(WorkflowState(workflow, {}), WorkflowStarted(), reporter=reporter)
 

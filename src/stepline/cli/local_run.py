@@ -25,7 +25,7 @@ from stepline.cli.interrupts import Interrupted, interruptible
 from stepline.cli.progress import Progress, make_progress
 from stepline.errors import Location, PlatformError, SettingsError, TaskError
 from stepline.frozen import frozen
-from stepline.model.task import Isolation, OutcomeKind
+from stepline.model.task import Confinement, Isolation, Network, OutcomeKind
 from stepline.model.workflow import Workflow, WorkflowStatus
 from stepline.ports.executor import Executor, ExecutorOptions, LogLine
 from stepline.ports.lake import LOG_NAME, RECORD_FILES, RECORD_NAME
@@ -44,6 +44,8 @@ class Choices:
     env: tuple[str, ...]
     executor: str | None
     isolation: str | None
+    network: str | None
+    fresh: bool
     allow_before_install: bool
     json_output: bool
 
@@ -62,6 +64,12 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Choice([each.value for each in Isolation]),
             help="How tasks are kept apart.",
         ),
+        click.option(
+            "--network",
+            type=click.Choice([each.value for each in Network]),
+            help="What tasks may reach; host if not given.",
+        ),
+        click.option("--fresh", is_flag=True, help="Run each task where nothing else ran."),
         click.option(
             "--allow-before-install",
             is_flag=True,
@@ -138,6 +146,12 @@ class LocalRun:
         )
 
     @property
+    def confinement(self) -> Confinement:
+        """Surroundings of the tasks."""
+        network = Network(self.choices.network or Network.HOST.value)
+        return Confinement(network=network, fresh=self.choices.fresh)
+
+    @property
     def machine(self) -> Machine:
         """What planning needs to know."""
         return Machine(
@@ -146,6 +160,7 @@ class LocalRun:
             lake=self.lake,
             executor=self.executor,
             options=self.options,
+            confinement=self.confinement,
             warn=lambda text: click.echo(f"warning: {text}", err=True),
         )
 
