@@ -56,7 +56,7 @@ class ImageRoots:
             for image in kept
             for number in range(len(image.layers))
         }
-        with suppress(FileNotFoundError), self._store.disk():
+        with self._store.disk(), suppress(FileNotFoundError):
             found = sorted(set(os.listdir(self._roots)) - wanted)
             return sum(self._remove(self._roots / name) for name in found)
         return 0
