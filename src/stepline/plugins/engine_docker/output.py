@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import codecs
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 KEPT_BYTES = 64 * 1024
 
@@ -18,9 +19,9 @@ class Output:
         self._read = 0
         self._ended = False
 
-    def begin(self, stream: Iterable[bytes]) -> None:
-        """Read a stream to its end, in a thread."""
-        threading.Thread(target=self._take, args=(stream,), daemon=True).start()
+    def begin(self, stream: Iterable[bytes], close: Callable[[], None]) -> None:
+        """Read a stream to its end, in a thread, and close it."""
+        threading.Thread(target=self._take, args=(stream, close), daemon=True).start()
 
     def end(self) -> None:
         """Take nothing more as coming."""
@@ -62,14 +63,17 @@ class Output:
             fresh = min(self._read - seen, len(self._kept))
             return (self._read, self._kept[-fresh:]) if fresh else None
 
-    def _take(self, stream: Iterable[bytes]) -> None:
+    def _take(self, attached: Any) -> None:
+        from docker.utils.socket import SocketError, frames_iter
+
         try:
-            for part in stream:
+            for _, part in frames_iter(attached, tty=False):
                 with self._changed:
                     self._kept = (self._kept + part)[-KEPT_BYTES:]
                     self._read += len(part)
                     self._changed.notify_all()
-        except (OSError, ValueError):  # the engine is gone, and the container with it
+        except (OSError, SocketError):  # the engine is gone, and the container with it
             pass
         finally:
+            attached.close()
             self.end()
