@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
 
 KEPT_BYTES = 64 * 1024
 
@@ -63,17 +62,15 @@ class Output:
             fresh = min(self._read - seen, len(self._kept))
             return (self._read, self._kept[-fresh:]) if fresh else None
 
-    def _take(self, attached: Any) -> None:
-        from docker.utils.socket import SocketError, frames_iter
-
+    def _take(self, stream: Iterable[bytes], close: Callable[[], None]) -> None:
         try:
-            for _, part in frames_iter(attached, tty=False):
+            for part in stream:
                 with self._changed:
                     self._kept = (self._kept + part)[-KEPT_BYTES:]
                     self._read += len(part)
                     self._changed.notify_all()
-        except (OSError, SocketError):  # the engine is gone, and the container with it
+        except (OSError, ValueError):  # the engine is gone, and the container with it
             pass
         finally:
-            attached.close()
+            close()
             self.end()
