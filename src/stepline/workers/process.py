@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from stepline.errors import PlatformError
+from stepline.workers.program import Program
 from stepline.workers.roots import make_root
 from stepline_sdk import wire
 
@@ -43,35 +41,34 @@ class ProcessHost:
         self.python = python
         self.mark = os.urandom(8).hex()
         self._root = root
-        self._lock = threading.Lock()
         make_root(root)
         self.socket, there = socket.socketpair()
-        environ = _environment(python, root, task_env=task_env, mark=self.mark)
+        environ = worker_environment(python, root, task_env=task_env, mark=self.mark)
         try:
             with there:
-                arguments = ["--root", root]
-                self.pid = self._spawn(python, arguments, environ=environ, fd=there.fileno())
+                self._program = Program(
+                    worker_command(python, START, root=root),
+                    environ=environ,
+                    output=self._log,
+                    connection=there.fileno(),
+                )
         except PlatformError:
             self.socket.close()
             _remove_folder(root)
             raise
 
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 after its end."""
+        return self._program.pid
+
     def ended(self, *, within_s: float) -> bool:
         """Wait for the process's end for at most so long; tell whether it has come."""
-        deadline = time.monotonic() + within_s
-        pause = 0.0001
-        while not self._reap():
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(pause)
-            pause = min(pause * 2, 0.05)
-        return True
+        return self._program.ended(within_s=within_s)
 
     def kill(self) -> None:
         """End the process by force."""
-        with self._lock:
-            if self.pid:
-                os.kill(self.pid, signal.SIGKILL)
+        self._program.kill()
 
     def out_of_memory(self) -> bool:
         """Nothing ends the worker itself for the memory of its task."""
@@ -79,51 +76,37 @@ class ProcessHost:
 
     def words(self) -> str:
         """Return the last that the worker said."""
-        log = Path(self._root, "worker.log")
+        log = Path(self._log)
         return log.read_text(errors="replace")[-2000:].strip() if log.exists() else ""
 
     def remove(self, cgroup: str | None) -> None:
         """Remove what the worker could not: its cgroup, and after a sudden end all else."""
         if os.path.isdir(self._root):
-            arguments = ["--clean", self._root, "--mark", self.mark]
-            self.pid = self._spawn(sys.executable, arguments, environ={})
-            self.ended(within_s=_GRACE_SECONDS)
+            command = [*_python(sys.executable, START), "--clean", self._root, "--mark", self.mark]
+            cleaner = Program(command, environ={}, output=self._log)
+            cleaner.ended(within_s=_GRACE_SECONDS)
             _remove_folder(self._root)
         elif cgroup:
-            _remove_cgroup(cgroup)
+            remove_cgroup(cgroup)
 
-    def _reap(self) -> bool:
-        with self._lock:
-            try:
-                if self.pid and os.waitpid(self.pid, os.WNOHANG)[0]:
-                    self.pid = 0
-            except ChildProcessError:
-                self.pid = 0
-            return self.pid == 0
+    @property
+    def _log(self) -> str:
+        return os.path.join(self._root, "worker.log")
 
-    def _spawn(
-        self, python: str, arguments: list[str], *, environ: Mapping[str, str], fd: int = -1
-    ) -> int:
-        """Start the worker's program, with ``fd`` as the other end of the connection."""
-        actions: list[tuple[Any, ...]] = []
-        command = [python, "-I", "-X", "utf8", START, *arguments]
-        if fd >= 0:
-            # As a copy under another number, it is inherited by this process alone.
-            target = 4 if fd == 3 else 3
-            actions.append((os.POSIX_SPAWN_DUP2, fd, target))
-            command += ["--fd", str(target)]
-        log = os.path.join(self._root, "worker.log")
-        actions += [
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ]
-        try:
-            return os.posix_spawn(
-                python, command, environ, file_actions=actions, setsid=True, setsigmask=[]
-            )
-        except OSError as error:
-            raise PlatformError(f"{python} cannot be started: {error.strerror}") from error
+
+def worker_command(python: str, start: str, *, root: str) -> list[str]:
+    """Return the worker's command, but for how it is connected.
+
+    Args:
+        python: The interpreter.
+        start: Path of the program `START`, as the interpreter sees it.
+        root: Folder for the worker's folders, as it sees it.
+    """
+    return [*_python(python, start), "--root", root]
+
+
+def _python(python: str, start: str) -> list[str]:
+    return [python, "-I", "-X", "utf8", start]
 
 
 def _remove_folder(folder: str) -> None:
@@ -132,7 +115,8 @@ def _remove_folder(folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_cgroup(folder: str) -> None:
+def remove_cgroup(folder: str) -> None:
+    """Remove a cgroup whose last processes may still be on their way out."""
     deadline = time.monotonic() + _CGROUP_SECONDS
     while time.monotonic() < deadline:
         try:
@@ -145,7 +129,7 @@ def _remove_cgroup(folder: str) -> None:
             return
 
 
-def _environment(
+def worker_environment(
     python: str, root: str, *, task_env: Mapping[str, str], mark: str
 ) -> dict[str, str]:
     """Return all that a task sees of the platform's environment: nothing but this."""

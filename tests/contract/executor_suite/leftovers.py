@@ -9,7 +9,10 @@ from tests.support.executors import wait_until, writer_of
 
 SCRIPTS = {
     "plain": "echo $$ > {path}; exec sleep 600",
-    "own session": "setsid sh -c 'echo $$ > {path}; exec sleep 600' & wait",
+    "own session": (
+        "python3 -c 'import os; os.setsid(); "
+        """os.execlp("sh", "sh", "-c", "echo $$ > {path}; exec sleep 600")' & wait"""
+    ),
     "orphan": "sh -c 'echo $$ > {path}; exec sleep 600' & exit",
     "no term": "trap '' TERM HUP INT; echo $$ > {path}; while true; do sleep 1; done",
     "own folder and environment": "cd /; exec env -i /bin/sh -c 'echo $$ > {path}; exec sleep 600'",

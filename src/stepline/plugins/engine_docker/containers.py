@@ -16,6 +16,7 @@ from stepline.ports.engine import LABEL, ContainerEnd, ContainerSpec
 
 # The last of what it printed may still be on its way when a container has ended.
 _SETTLE_S = 2.0
+_ATTACHED = {"stdout": 1, "stderr": 1, "stream": 1}
 
 
 class DockerContainer:
@@ -133,7 +134,9 @@ def start_container(connection: Connection, spec: ContainerSpec) -> DockerContai
         container = DockerContainer(made, connection, owner=spec.owner, output=output)
         try:
             # Before the start, so that nothing it prints is missed.
-            output.begin(client.attach(made, stream=True))
+            stream = client.attach(made, stream=True)
+            # docker-py leaves it to its callers to close the answer, and hides it from them.
+            output.begin(stream, vars(stream)["_response"].close)
             client.start(made)
         except BaseException:
             container.remove()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 KEPT_BYTES = 64 * 1024
 
@@ -18,9 +18,9 @@ class Output:
         self._read = 0
         self._ended = False
 
-    def begin(self, stream: Iterable[bytes]) -> None:
-        """Read a stream to its end, in a thread."""
-        threading.Thread(target=self._take, args=(stream,), daemon=True).start()
+    def begin(self, stream: Iterable[bytes], close: Callable[[], None]) -> None:
+        """Read a stream to its end, in a thread, and close it."""
+        threading.Thread(target=self._take, args=(stream, close), daemon=True).start()
 
     def end(self) -> None:
         """Take nothing more as coming."""
@@ -62,7 +62,7 @@ class Output:
             fresh = min(self._read - seen, len(self._kept))
             return (self._read, self._kept[-fresh:]) if fresh else None
 
-    def _take(self, stream: Iterable[bytes]) -> None:
+    def _take(self, stream: Iterable[bytes], close: Callable[[], None]) -> None:
         try:
             for part in stream:
                 with self._changed:
@@ -72,4 +72,5 @@ class Output:
         except (OSError, ValueError):  # the engine is gone, and the container with it
             pass
         finally:
+            close()
             self.end()

@@ -17,7 +17,7 @@ for file in passwd group shadow; do
     echo "$line" >> "$root/etc/$file"
   fi
 done
-mkdir -p "$root/tmp" "$root/var/tmp" "$root/usr/local/bin" "$root$2"
+mkdir -p "$root/mnt" "$root/opt" "$root/tmp" "$root/usr/local/bin" "$root/var/tmp" "$root$2"
 chmod 1777 "$root/tmp" "$root/var/tmp"
 
 # Executors mount files of theirs over these.

@@ -15,8 +15,8 @@ fi
 rm -f "$root"/etc/apt/sources.list.d/* "$root/etc/apt/apt.conf.d/99mmdebstrap" \
   "$root"/etc/apt/auth.conf.d/*
 ln -sf $own/sources.list "$root/etc/apt/sources.list"
+ln -s $own/apt.conf "$root/etc/apt/apt.conf.d/91machine"
 cat > "$root/etc/apt/apt.conf.d/90stepline" <<END
-#include? "$own/apt.conf";
 Acquire::Languages "none";
 Acquire::Retries "3";
 APT::Sandbox::User "root";

@@ -14,7 +14,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from stepline.errors import ConfigError, Location, PlatformError
-from stepline.packages.requirements import REQUIREMENTS, line_at_fault, read_requirements
+from stepline.packages.requirements import (
+    REQUIREMENTS,
+    depend_on_folder,
+    line_at_fault,
+    read_requirements,
+)
 from stepline.packages.uv import CommandFailed, index_arguments, run_uv
 
 PLATFORM = "x86_64-manylinux_2_28"
@@ -23,7 +28,7 @@ PLATFORM = "x86_64-manylinux_2_28"
 _WITHOUT_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
 _UNREACHABLE = re.compile(
     r"error sending request|client error \(Connect\)|operation timed out|dns error"
-    r"|HTTP status (?:client error \((?:401|403|407|429)|server error)"
+    r"|HTTP status (?:client error \((?:401|403|407|429)|server error)|could not be queried"
 )
 _INDEX_OPTIONS = (
     "-i",
@@ -35,7 +40,7 @@ _INDEX_OPTIONS = (
     "--trusted-host",
     "--pre",
 )
-# What a lock may depend on besides requirements.txt.
+# What a lock may depend on where requirements.txt names files.
 _LOCAL = (".txt", ".in", ".whl", ".zip", ".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".toml", ".cfg")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HASH = re.compile(r"--hash[= ]\s*(\w+:[0-9A-Fa-f]+)")
@@ -99,10 +104,11 @@ def target_arguments(runtime: str) -> list[str]:
 
 def lock_key(folder: Path, *, runtime: str) -> str:
     """Return what a lock is kept under: a digest of all files that it may depend on."""
-    digest = hashlib.sha256(f"{runtime} {PLATFORM}\n".encode())
-    for path in _local_files(folder):
-        content = (folder / path).read_bytes()
-        digest.update(f"{path}\n{hashlib.sha256(content).hexdigest()}\n".encode(errors="replace"))
+    requirements = read_requirements(folder)
+    digest = hashlib.sha256(f"{runtime} {PLATFORM}\n{requirements}".encode())
+    for path in _local_files(folder) if depend_on_folder(requirements) else ():
+        content = hashlib.sha256((folder / path).read_bytes()).hexdigest()
+        digest.update(f"{path}\n{content}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

@@ -1,0 +1,69 @@
+"""The software list of an image as CycloneDX JSON: the same image, the same text."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from stepline.errors import PlatformError
+from stepline.model.image import Image, Package
+from stepline.plugins.images_local.configs import CREATED
+
+_SPACE = uuid.UUID("6d1f0b1e-6a3b-5b51-9a55-0f6f3a3c2f10")
+
+
+def write_sbom(image: Image, packages: Sequence[Package]) -> str:
+    """Return a software list.
+
+    Args:
+        image: The image.
+        packages: What is in it.
+
+    Raises:
+        PlatformError: The library for it is not installed.
+    """
+    try:
+        from cyclonedx.factory.license import LicenseFactory
+        from cyclonedx.model.bom import Bom, BomMetaData
+        from cyclonedx.model.component import Component, ComponentType
+        from cyclonedx.output.json import JsonV1Dot5
+        from packageurl import PackageURL
+    except ImportError as error:
+        raise PlatformError(
+            "the CycloneDX library is not installed",
+            hint="pip install 'stepline[images]'; `stepline image inspect` lists the software "
+            "without it",
+        ) from error
+    licences = LicenseFactory()
+    components = []
+    for package in packages:
+        purl = PackageURL(
+            type=package.system,
+            namespace="debian" if package.system == "deb" else None,
+            name=package.name,
+            version=package.version,
+        )
+        components.append(
+            Component(
+                name=package.name,
+                version=package.version,
+                type=ComponentType.LIBRARY,
+                purl=purl,
+                bom_ref=str(purl),
+                licenses=[licences.make_from_string(package.licence)] if package.licence else (),
+            )
+        )
+    whole = Component(
+        name="task-script", version=image.id, type=ComponentType.CONTAINER, bom_ref=image.id
+    )
+    bom = Bom(
+        serial_number=uuid.uuid5(_SPACE, image.id),
+        components=components,
+        metadata=BomMetaData(component=whole, timestamp=_created()),
+    )
+    return JsonV1Dot5(bom).output_as_string(indent=2) + "\n"
+
+
+def _created() -> datetime:
+    return datetime.fromisoformat(CREATED).astimezone(UTC)
