@@ -10,8 +10,9 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stepline.errors import ConfigError, Location, PlatformError
 from stepline.packages.requirements import (
@@ -21,6 +22,9 @@ from stepline.packages.requirements import (
     read_requirements,
 )
 from stepline.packages.uv import CommandFailed, index_arguments, run_uv
+
+if TYPE_CHECKING:
+    from stepline.plugins.images_local.components import Component
 
 PLATFORM = "x86_64-manylinux_2_28"
 """What wheels must run on: every Debian from bullseye on has this C library, or a newer one."""
@@ -62,7 +66,13 @@ class WithoutWheel(ConfigError):
 
 
 def lock_requirements(
-    folder: Path, *, runtime: str, environ: Mapping[str, str], wheels: Path | None = None
+    folder: Path,
+    *,
+    runtime: str,
+    environ: Mapping[str, str],
+    wheels: Path | None = None,
+    components: Sequence[Component] = (),
+    requirements: Path | None = None,
 ) -> str:
     """Return the lock of a folder's requirements.txt; empty where it asks for nothing.
 
@@ -71,23 +81,30 @@ def lock_requirements(
         runtime: Python to install for, ``3.N``.
         environ: Environment of the platform.
         wheels: Folder of further wheels.
+        components: What is installed besides; what they require is in the lock, they are not.
+        requirements: A file to read in place of requirements.txt.
 
     Raises:
         WithoutWheel: There are requirements that have no wheel.
-        ConfigError: The requirements cannot be met.
+        ConfigError: The requirements cannot be met, or not together.
         PlatformError: The package index cannot be used.
     """
-    with tempfile.NamedTemporaryFile("w+", suffix=".txt") as output:
-        arguments = ["pip", "compile", REQUIREMENTS, "--output-file", output.name]
-        arguments += ["--generate-hashes", "--no-header", "--no-annotate", "--no-build"]
-        arguments += target_arguments(runtime)
+    with tempfile.TemporaryDirectory() as temporary:
+        further, output = Path(temporary, "further.txt"), Path(temporary, "lock.txt")
+        further.write_text("\n".join(each.requirement for each in components), encoding="utf-8")
+        arguments = ["pip", "compile", str(requirements or REQUIREMENTS), str(further)]
+        arguments += ["--output-file", str(output), "--generate-hashes", "--no-header"]
+        arguments += ["--no-annotate", "--no-build", *target_arguments(runtime)]
         arguments += ["--find-links", str(wheels)] if wheels is not None else []
         try:
             run_uv(*arguments, *index_arguments(environ), cwd=folder, environ=environ)
         except CommandFailed as failure:
-            raise _fault(folder, failure.output, runtime) from None
-        text = Path(output.name).read_text(encoding="utf-8")
-    return _with_chosen_hashes(text, read_requirements(folder))
+            raise (
+                _conflict(failure.output, components) or _fault(folder, failure.output, runtime)
+            ) from None
+        text = output.read_text(encoding="utf-8")
+    own = {_plain(component.name) for component in components}
+    return _with_chosen_hashes(text, read_requirements(folder), left_out=own)
 
 
 def target_arguments(runtime: str) -> list[str]:
@@ -136,6 +153,15 @@ def install_fault(folder: Path, output: str) -> ConfigError | PlatformError:
     )
 
 
+def _conflict(output: str, components: Sequence[Component]) -> ConfigError | None:
+    """Return the error for components that suit nothing else; None where they are not at fault."""
+    if not components:
+        return None
+    from stepline.plugins.images_local.conflicts import conflict
+
+    return conflict(output, components)
+
+
 def _fault(folder: Path, output: str, runtime: str) -> ConfigError | PlatformError:
     requirements = read_requirements(folder)
     names = tuple(dict.fromkeys(_WITHOUT_WHEEL.findall(output)))
@@ -176,21 +202,20 @@ def _requirement(name: str, requirements: str, output: str) -> str:
     return name
 
 
-def _with_chosen_hashes(lock: str, requirements: str) -> str:
-    """Return a lock without the hashes that an author who gives hashes does not give."""
+def _with_chosen_hashes(lock: str, requirements: str, *, left_out: Collection[str]) -> str:
+    """Return a lock without some packages, and the hashes that an author does not give."""
     chosen: dict[str, set[str]] = {}
     for line in _logical_lines(requirements):
         if (name := _NAME.match(line)) and (hashes := _HASH.findall(line)):
             chosen.setdefault(_plain(name[0]), set()).update(hash.lower() for hash in hashes)
-    return "".join(
-        f"{_chosen(line, chosen, requirements)}\n" for line in sorted(_logical_lines(lock))
-    )
+    entries = sorted(_logical_lines(lock))
+    kept = [line for line in entries if _plain(_name_of(line)) not in left_out]
+    return "".join(f"{_chosen(line, chosen, requirements)}\n" for line in kept)
 
 
 def _chosen(line: str, chosen: Mapping[str, set[str]], requirements: str) -> str:
     """Return an entry of a lock, one hash to a line."""
-    found = _NAME.match(line)
-    name, hashes = found[0] if found else "", sorted(_HASH.findall(line))
+    name, hashes = _name_of(line), sorted(_HASH.findall(line))
     wanted = chosen.get(_plain(name))
     if wanted is not None:
         hashes = [hash for hash in hashes if hash in wanted]
@@ -202,6 +227,12 @@ def _chosen(line: str, chosen: Mapping[str, set[str]], requirements: str) -> str
             )
     text = " ".join(_HASH.sub("", line).split())
     return " \\\n".join([text, *(f"    --hash={hash}" for hash in hashes)])
+
+
+def _name_of(line: str) -> str:
+    """Return the name that an entry of a lock starts with; empty for a path."""
+    found = _NAME.match(line)
+    return found[0] if found else ""
 
 
 def _logical_lines(text: str) -> Iterator[str]:

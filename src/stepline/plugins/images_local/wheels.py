@@ -83,7 +83,7 @@ def install_wheels(
     with tempfile.TemporaryDirectory() as temporary:
         text = "\n".join([*index_options(folder), lock])
         file = Path(temporary, "requirements.txt")
-        file.write_text(_with_full_paths(text, folder), encoding="utf-8")
+        file.write_text(with_full_paths(text, folder), encoding="utf-8")
         arguments = ["pip", "install", "--target", str(site), "--requirement", str(file)]
         arguments += ["--require-hashes", "--no-deps", "--no-build"]
         arguments += [*target_arguments(place.runtime), *index_arguments(environ)]
@@ -103,7 +103,7 @@ def _fault(folder: Path, output: str) -> ConfigError | PlatformError | OSError:
     return install_fault(folder, output)
 
 
-def _with_full_paths(text: str, folder: Path) -> str:
+def with_full_paths(text: str, folder: Path) -> str:
     """Return requirements whose local files are full paths."""
     root = str(folder.absolute())
     text = re.sub(r"(?m)^(?=\.{1,2}/)", f"{root}/", text)
