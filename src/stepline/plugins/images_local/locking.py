@@ -21,7 +21,7 @@ from stepline.packages.requirements import (
     line_at_fault,
     read_requirements,
 )
-from stepline.packages.uv import CommandFailed, index_arguments, run_uv
+from stepline.packages.uv import CommandFailed, index_arguments, mask_credentials, run_uv
 
 if TYPE_CHECKING:
     from stepline.plugins.images_local.components import Component
@@ -34,6 +34,7 @@ _UNREACHABLE = re.compile(
     r"error sending request|client error \(Connect\)|operation timed out|dns error"
     r"|HTTP status (?:client error \((?:401|403|407|429)|server error)|could not be queried"
 )
+_NO_ROOM = "No space left on device"
 _INDEX_OPTIONS = (
     "-i",
     "--index-url",
@@ -144,9 +145,7 @@ def install_fault(folder: Path, output: str) -> ConfigError | PlatformError:
         folder: The task script's folder.
         output: What uv said.
     """
-    if _UNREACHABLE.search(output):
-        return _unreachable(output)
-    return ConfigError(
+    return _machine_fault(output) or ConfigError(
         f"the requirements cannot be installed:\n{output}",
         where=line_at_fault(read_requirements(folder), output),
         hint="change that line, or the runtime in config.json",
@@ -168,27 +167,34 @@ def _fault(folder: Path, output: str, runtime: str) -> ConfigError | PlatformErr
     if names:
         wanted = tuple(_requirement(name, requirements, output) for name in names)
         return WithoutWheel(
-            f"there is no wheel of {', '.join(wanted)} for Python {runtime} on {PLATFORM}:\n"
-            f"{output}",
+            f"there is no wheel of {mask_credentials(', '.join(wanted))} for Python {runtime} "
+            f"on {PLATFORM}:\n{output}",
             where=line_at_fault(requirements, output),
             requirements=wanted,
         )
-    if _UNREACHABLE.search(output):
-        return _unreachable(output)
-    return ConfigError(
+    return _machine_fault(output) or ConfigError(
         f"the requirements cannot be met:\n{output}",
         where=line_at_fault(requirements, output),
         hint="change that line, or the runtime in config.json",
     )
 
 
-def _unreachable(output: str) -> PlatformError:
-    return PlatformError(
-        f"the package index cannot be used:\n{output}",
-        hint="UV_DEFAULT_INDEX or PIP_INDEX_URL names it, with the user and password that it "
-        "wants; HTTPS_PROXY and SSL_CERT_FILE say how to reach it",
-        retryable=True,
-    )
+def _machine_fault(output: str) -> PlatformError | None:
+    """Return the error for what no author can mend; None where it is something else."""
+    if _NO_ROOM in output:
+        return PlatformError(
+            f"a disk is full:\n{output}",
+            hint="make room, also where UV_CACHE_DIR or HOME is; nothing half-made was kept",
+            retryable=True,
+        )
+    if _UNREACHABLE.search(output):
+        return PlatformError(
+            f"the package index cannot be used:\n{output}",
+            hint="UV_DEFAULT_INDEX or PIP_INDEX_URL names it, with the user and password that "
+            "it wants; HTTPS_PROXY and SSL_CERT_FILE say how to reach it",
+            retryable=True,
+        )
+    return None
 
 
 def _requirement(name: str, requirements: str, output: str) -> str:
