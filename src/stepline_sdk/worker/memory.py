@@ -252,7 +252,13 @@ class WatchedMemory:
         self._page = os.sysconf("SC_PAGE_SIZE")
 
     def begin(self, limit_mb: int | None) -> None:
-        """Set the limit for the task that starts next."""
+        """Set the limit for the task that starts next.
+
+        Raises:
+            LimitTooLow: Less than any task needs; a short one may end before it is looked at.
+        """
+        if limit_mb is not None and limit_mb < _LEAST_MB:
+            raise LimitTooLow
         self._limit = limit_mb
         self._exceeded = False
 

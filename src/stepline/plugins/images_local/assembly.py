@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stepline.errors import ConfigError, Location
 from stepline.frozen import frozen
@@ -14,10 +15,13 @@ from stepline.model.image import Image, ImageBuild, Layer, LayerKind
 from stepline.plugins.images_local.configs import CODE, Contents, derived_image
 from stepline.plugins.images_local.folder_changes import FolderChanges
 from stepline.plugins.images_local.ground import Ground, Site, hook_bases, lay_ground
-from stepline.plugins.images_local.packages import Locked, PackageLayers
+from stepline.plugins.images_local.packages import BuildWheels, Locked, PackageLayers
 from stepline.plugins.images_local.tars import write_folder
 from stepline.plugins.images_local.wheels import Place
 from stepline.ports.executor import ScriptVersion
+
+if TYPE_CHECKING:
+    from stepline.plugins.images_local.components import Component, Components
 
 _CONFIG = Location("config.json")
 _MB = 1_000_000
@@ -61,17 +65,21 @@ class Assembly:
             PlatformError: This machine cannot make it.
         """
         ground = lay_ground(self._version, self._site)
-        components: dict[str, str] = {}
         with self._code(ground) as code:
             packages = self._packages(ground)
-            lock = self._lock(packages, code)
+            components = self._components(ground, code)
+            runtime = ground.base.image.runtime
+            lock = self._lock(packages, code, components, runtime=runtime)
             installed = packages.layer(lock, code.folder)
-            above = [layer for layer in (installed, self._code_layer(code)) if layer]
+            above = [installed] if installed else []
+            above += self._component_layers(ground, code, components)
+            above.append(self._code_layer(code))
+        parts = _parts(components)
         contents = Contents(
             base=ground.base.image.id,
             script=self._version.digest,
             lock=lock.text,
-            components=components,
+            components=parts,
             system=ground.system,
         )
         image = derived_image(
@@ -91,7 +99,7 @@ class Assembly:
             lock=lock.text,
             hook_output=ground.hook_output,
             made_at=made_at,
-            parts={**ground.system, **components},
+            parts={**ground.system, **parts},
         )
 
     @contextmanager
@@ -109,6 +117,15 @@ class Assembly:
             yield Code(folder=copy, executable=None)
 
     def _packages(self, ground: Ground) -> PackageLayers:
+        return PackageLayers(
+            self._site.store,
+            Place.of(ground.base.image),
+            environ=self._site.environ,
+            build_wheels=self._wheel_builder(ground),
+            tell=self._site.tell,
+        )
+
+    def _wheel_builder(self, ground: Ground) -> BuildWheels:
         def build_wheels(requirements: Sequence[str], target: Path, folder: Path) -> None:
             from stepline.plugins.images_local import sdists
 
@@ -121,26 +138,51 @@ class Assembly:
                 tell=self._site.tell,
             )
 
-        return PackageLayers(
+        return build_wheels
+
+    def _components(self, ground: Ground, code: Code) -> list[Component]:
+        wanted = self._choices.components
+        return self._sources(ground).wheels(code.folder, wanted) if wanted else []
+
+    def _component_layers(
+        self, ground: Ground, code: Code, components: Sequence[Component]
+    ) -> list[Layer]:
+        if not components:
+            return []
+        sources = self._sources(ground)
+        return sources.layers(components, folder=code.folder, environ=self._site.environ)
+
+    def _sources(self, ground: Ground) -> Components:
+        from stepline.plugins.images_local.components import Components
+
+        return Components(
             self._site.store,
             Place.of(ground.base.image),
-            environ=self._site.environ,
-            build_wheels=build_wheels,
+            build_wheels=self._wheel_builder(ground),
             tell=self._site.tell,
         )
 
-    def _lock(self, packages: PackageLayers, code: Code) -> Locked:
+    def _lock(
+        self,
+        packages: PackageLayers,
+        code: Code,
+        components: Sequence[Component],
+        *,
+        runtime: str,
+    ) -> Locked:
         if not self._choices.groups:
-            return packages.lock(code.folder)
+            return packages.lock(code.folder, components)
         from stepline.plugins.images_local.groups import locked_requirements
 
         text = locked_requirements(
             code.folder,
             self._choices.groups,
-            runtime=self._version.runtime,
+            runtime=runtime,
             environ=self._site.environ,
             components=self._choices.components,
         )
+        if components:
+            packages.check(text, code.folder, components)
         return Locked(text)
 
     def _code_layer(self, code: Code) -> Layer:
@@ -162,6 +204,14 @@ class Assembly:
             where=_CONFIG,
             hint="ask for fewer requirements, or allow more",
         )
+
+
+def _parts(components: Sequence[Component]) -> dict[str, str]:
+    if not components:
+        return {}
+    from stepline.plugins.images_local.components import parts_of
+
+    return parts_of(components)
 
 
 def _copy_plainly(source: Path, target: Path) -> None:

@@ -22,6 +22,9 @@ from stepline.ports.images import Tell
 
 TAIL_LINES = 40
 _DEBIAN = "debian:"
+# Setups of packages such as Java's stop where these are missing, as in every slim image.
+_MANUALS = "mkdir -p " + " ".join(f"/usr/share/man/man{number}" for number in range(1, 9))
+_APT_CONFIG = f"{SEEN_AT}/apt/apt.conf"
 # A step that was forgotten by a platform that died ends by itself, this much later, seconds.
 _GRACE_S = 60
 
@@ -69,6 +72,7 @@ class Steps:
         settings = write_settings(folder, self._environ)
         apt = folder / "apt"
         apt.mkdir()
+        apt.joinpath("apt.conf").touch()
         if base.source.startswith(_DEBIAN):
             suite = base.source.removeprefix(_DEBIAN)
             try:
@@ -104,7 +108,7 @@ class Steps:
             tell: Takes each line that it prints.
         """
         scratch.mkdir()
-        text = f". {SEEN_AT}/environment\n{script}"
+        text = f". {SEEN_AT}/environment\nexport APT_CONFIG={_APT_CONFIG}\n{_MANUALS}\n{script}"
         Path(settings.mounts[0].source, "step").write_text(text)
         ended = self._runner().run(
             Order(

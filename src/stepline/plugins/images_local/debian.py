@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stepline.errors import PlatformError, UserError
 from stepline.model.image import BaseVariant
-from stepline.plugins.images_local.mirrors import Source, find_sources, write_apt_folder
+from stepline.plugins.images_local.mirrors import Source, find_sources, own_options
 from stepline.plugins.images_local.root_tars import rewrite_root
 from stepline.plugins.images_local.tars import MTIME
 from stepline.ports.images import Tell
@@ -87,11 +86,12 @@ def make_root(
     check_tools(environ)
     sources = find_sources(suite, folder=folder, environ=environ)
     tell(f"{suite} ({variant.value}) from {', '.join(source.suite for source in sources)}")
-    apt = folder / "apt"
-    apt.mkdir()
-    write_apt_folder(apt, sources, environ=environ, seen_at=str(apt))
     raw, target = folder / "raw.tar", folder / "root.tar"
-    _run(_command(suite, variant, apt=apt, target=raw, sources=sources), environ=environ)
+    options = [f"--aptopt={option}" for option in own_options(environ)]
+    command = _command(suite, variant, options=options, target=raw, sources=sources)
+    # Other users of this machine, which it works as in a user namespace, cannot enter ours.
+    temporary = environ if os.geteuid() else {**environ, "TMPDIR": str(folder)}
+    _run(command, environ=temporary)
     rewrite_root(raw, target)
     raw.unlink()
     tell(f"python{runtime} from Debian packages: {target.stat().st_size >> 20} MiB")
@@ -121,7 +121,7 @@ def _command(
     suite: str,
     variant: BaseVariant,
     *,
-    apt: Path,
+    options: Sequence[str],
     target: Path,
     sources: Sequence[Source],
 ) -> list[str]:
@@ -133,7 +133,7 @@ def _command(
     slim = variant is BaseVariant.SLIM
     when = "--extract-hook" if slim else "--customize-hook"
     scripts = (f"debian_{variant.value}.sh", "debian_common.sh")
-    arguments = f'"$1" {site_of(runtime)} python{runtime}'
+    arguments = f'set -- "$1" {site_of(runtime)} python{runtime}\n'
     return [
         "mmdebstrap",
         "--quiet",
@@ -143,13 +143,13 @@ def _command(
         "--architectures=amd64",
         f"--include={','.join(packages)}",
         '--aptopt=APT::Install-Recommends "false"',
-        f"--aptopt={apt / 'apt.conf'}",
+        *options,
         *(f"--dpkgopt=path-exclude=/usr/share/{each}/*" for each in ("man", "locale", "info")),
         # It would run apt, by then with this machine's own configuration.
         "--skip=cleanup/apt,cleanup/mmdebstrap",
         f"--setup-hook={_MERGE}",
         *([] if slim or suite in _WITHOUT_MERGED else [f"--essential-hook={_MERGED}"]),
-        *(f"{when}=sh {shlex.quote(str(_HERE / name))} {arguments}" for name in scripts),
+        *(f"{when}={arguments}{(_HERE / name).read_text()}" for name in scripts),
         suite,
         str(target),
         *(source.line() for source in sources),

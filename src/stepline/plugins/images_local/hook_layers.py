@@ -23,7 +23,7 @@ from stepline.plugins.images_local.trees import Content, Node, Tree, parents, sa
 
 # What belongs to the machine, to the moment or to the tools.
 _NEVER = re.compile(
-    r"(?:run|tmp|proc|sys|dev|opt/stepline|etc/apt|etc/dpkg|root/\.cache|var/(?:log|tmp|backups)"
+    r"(?:run|tmp|proc|sys|dev|opt/stepline|etc/apt|etc/dpkg|root/\.cache|usr/share/man|var/(?:log|tmp|backups)"
     r"|var/lib/(?:apt|dpkg)|var/cache/(?:apt|debconf|ldconfig))(?:/|$)"
     r"|(?:etc/(?:hosts|hostname|resolv\.conf|mtab|machine-id|\.pwd\.lock)|usr/sbin/policy-rc\.d"
     r"|etc/(?:passwd|group|shadow|gshadow|subuid|subgid)-|var/lib/dbus/machine-id|\.dockerenv"

@@ -10,8 +10,9 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stepline.errors import ConfigError, Location, PlatformError
 from stepline.packages.requirements import (
@@ -20,7 +21,10 @@ from stepline.packages.requirements import (
     line_at_fault,
     read_requirements,
 )
-from stepline.packages.uv import CommandFailed, index_arguments, run_uv
+from stepline.packages.uv import CommandFailed, index_arguments, mask_credentials, run_uv
+
+if TYPE_CHECKING:
+    from stepline.plugins.images_local.components import Component
 
 PLATFORM = "x86_64-manylinux_2_28"
 """What wheels must run on: every Debian from bullseye on has this C library, or a newer one."""
@@ -30,6 +34,7 @@ _UNREACHABLE = re.compile(
     r"error sending request|client error \(Connect\)|operation timed out|dns error"
     r"|HTTP status (?:client error \((?:401|403|407|429)|server error)|could not be queried"
 )
+_NO_ROOM = "No space left on device"
 _INDEX_OPTIONS = (
     "-i",
     "--index-url",
@@ -62,7 +67,13 @@ class WithoutWheel(ConfigError):
 
 
 def lock_requirements(
-    folder: Path, *, runtime: str, environ: Mapping[str, str], wheels: Path | None = None
+    folder: Path,
+    *,
+    runtime: str,
+    environ: Mapping[str, str],
+    wheels: Path | None = None,
+    components: Sequence[Component] = (),
+    requirements: Path | None = None,
 ) -> str:
     """Return the lock of a folder's requirements.txt; empty where it asks for nothing.
 
@@ -71,23 +82,30 @@ def lock_requirements(
         runtime: Python to install for, ``3.N``.
         environ: Environment of the platform.
         wheels: Folder of further wheels.
+        components: What is installed besides; what they require is in the lock, they are not.
+        requirements: A file to read in place of requirements.txt.
 
     Raises:
         WithoutWheel: There are requirements that have no wheel.
-        ConfigError: The requirements cannot be met.
+        ConfigError: The requirements cannot be met, or not together.
         PlatformError: The package index cannot be used.
     """
-    with tempfile.NamedTemporaryFile("w+", suffix=".txt") as output:
-        arguments = ["pip", "compile", REQUIREMENTS, "--output-file", output.name]
-        arguments += ["--generate-hashes", "--no-header", "--no-annotate", "--no-build"]
-        arguments += target_arguments(runtime)
+    with tempfile.TemporaryDirectory() as temporary:
+        further, output = Path(temporary, "further.txt"), Path(temporary, "lock.txt")
+        further.write_text("\n".join(each.requirement for each in components), encoding="utf-8")
+        arguments = ["pip", "compile", str(requirements or REQUIREMENTS), str(further)]
+        arguments += ["--output-file", str(output), "--generate-hashes", "--no-header"]
+        arguments += ["--no-annotate", "--no-build", *target_arguments(runtime)]
         arguments += ["--find-links", str(wheels)] if wheels is not None else []
         try:
             run_uv(*arguments, *index_arguments(environ), cwd=folder, environ=environ)
         except CommandFailed as failure:
-            raise _fault(folder, failure.output, runtime) from None
-        text = Path(output.name).read_text(encoding="utf-8")
-    return _with_chosen_hashes(text, read_requirements(folder))
+            raise (
+                _conflict(failure.output, components) or _fault(folder, failure.output, runtime)
+            ) from None
+        text = output.read_text(encoding="utf-8")
+    own = {_plain(component.name) for component in components}
+    return _with_chosen_hashes(text, read_requirements(folder), left_out=own)
 
 
 def target_arguments(runtime: str) -> list[str]:
@@ -127,13 +145,20 @@ def install_fault(folder: Path, output: str) -> ConfigError | PlatformError:
         folder: The task script's folder.
         output: What uv said.
     """
-    if _UNREACHABLE.search(output):
-        return _unreachable(output)
-    return ConfigError(
+    return _machine_fault(output) or ConfigError(
         f"the requirements cannot be installed:\n{output}",
         where=line_at_fault(read_requirements(folder), output),
         hint="change that line, or the runtime in config.json",
     )
+
+
+def _conflict(output: str, components: Sequence[Component]) -> ConfigError | None:
+    """Return the error for components that suit nothing else; None where they are not at fault."""
+    if not components:
+        return None
+    from stepline.plugins.images_local.conflicts import conflict
+
+    return conflict(output, components)
 
 
 def _fault(folder: Path, output: str, runtime: str) -> ConfigError | PlatformError:
@@ -142,27 +167,34 @@ def _fault(folder: Path, output: str, runtime: str) -> ConfigError | PlatformErr
     if names:
         wanted = tuple(_requirement(name, requirements, output) for name in names)
         return WithoutWheel(
-            f"there is no wheel of {', '.join(wanted)} for Python {runtime} on {PLATFORM}:\n"
-            f"{output}",
+            f"there is no wheel of {mask_credentials(', '.join(wanted))} for Python {runtime} "
+            f"on {PLATFORM}:\n{output}",
             where=line_at_fault(requirements, output),
             requirements=wanted,
         )
-    if _UNREACHABLE.search(output):
-        return _unreachable(output)
-    return ConfigError(
+    return _machine_fault(output) or ConfigError(
         f"the requirements cannot be met:\n{output}",
         where=line_at_fault(requirements, output),
         hint="change that line, or the runtime in config.json",
     )
 
 
-def _unreachable(output: str) -> PlatformError:
-    return PlatformError(
-        f"the package index cannot be used:\n{output}",
-        hint="UV_DEFAULT_INDEX or PIP_INDEX_URL names it, with the user and password that it "
-        "wants; HTTPS_PROXY and SSL_CERT_FILE say how to reach it",
-        retryable=True,
-    )
+def _machine_fault(output: str) -> PlatformError | None:
+    """Return the error for what no author can mend; None where it is something else."""
+    if _NO_ROOM in output:
+        return PlatformError(
+            f"a disk is full:\n{output}",
+            hint="make room, also where UV_CACHE_DIR or HOME is; nothing half-made was kept",
+            retryable=True,
+        )
+    if _UNREACHABLE.search(output):
+        return PlatformError(
+            f"the package index cannot be used:\n{output}",
+            hint="UV_DEFAULT_INDEX or PIP_INDEX_URL names it, with the user and password that "
+            "it wants; HTTPS_PROXY and SSL_CERT_FILE say how to reach it",
+            retryable=True,
+        )
+    return None
 
 
 def _requirement(name: str, requirements: str, output: str) -> str:
@@ -176,21 +208,20 @@ def _requirement(name: str, requirements: str, output: str) -> str:
     return name
 
 
-def _with_chosen_hashes(lock: str, requirements: str) -> str:
-    """Return a lock without the hashes that an author who gives hashes does not give."""
+def _with_chosen_hashes(lock: str, requirements: str, *, left_out: Collection[str]) -> str:
+    """Return a lock without some packages, and the hashes that an author does not give."""
     chosen: dict[str, set[str]] = {}
     for line in _logical_lines(requirements):
         if (name := _NAME.match(line)) and (hashes := _HASH.findall(line)):
             chosen.setdefault(_plain(name[0]), set()).update(hash.lower() for hash in hashes)
-    return "".join(
-        f"{_chosen(line, chosen, requirements)}\n" for line in sorted(_logical_lines(lock))
-    )
+    entries = sorted(_logical_lines(lock))
+    kept = [line for line in entries if _plain(_name_of(line)) not in left_out]
+    return "".join(f"{_chosen(line, chosen, requirements)}\n" for line in kept)
 
 
 def _chosen(line: str, chosen: Mapping[str, set[str]], requirements: str) -> str:
     """Return an entry of a lock, one hash to a line."""
-    found = _NAME.match(line)
-    name, hashes = found[0] if found else "", sorted(_HASH.findall(line))
+    name, hashes = _name_of(line), sorted(_HASH.findall(line))
     wanted = chosen.get(_plain(name))
     if wanted is not None:
         hashes = [hash for hash in hashes if hash in wanted]
@@ -202,6 +233,12 @@ def _chosen(line: str, chosen: Mapping[str, set[str]], requirements: str) -> str
             )
     text = " ".join(_HASH.sub("", line).split())
     return " \\\n".join([text, *(f"    --hash={hash}" for hash in hashes)])
+
+
+def _name_of(line: str) -> str:
+    """Return the name that an entry of a lock starts with; empty for a path."""
+    found = _NAME.match(line)
+    return found[0] if found else ""
 
 
 def _logical_lines(text: str) -> Iterator[str]:

@@ -114,16 +114,31 @@ def write_apt_folder(
         if source.mirror.keyring:
             shutil.copy(source.mirror.keyring, folder)
     lines = list(_acquire_options(environ))
-    bundle = environ.get("SSL_CERT_FILE") or "/etc/ssl/certs/ca-certificates.crt"
-    if os.path.isfile(bundle):
+    if bundle := _bundle(environ):
         shutil.copy(bundle, folder / "ca.crt")
         lines.append(f'Acquire::https::CAInfo "{seen_at}/ca.crt";')
     if credentials := _credentials():
         path = folder / "auth.conf"
+        path.touch(mode=0o600)
         path.write_text(credentials)
-        path.chmod(0o600)
         lines.append(f'Dir::Etc::netrc "{seen_at}/auth.conf";')
     folder.joinpath("apt.conf").write_text("".join(f"{line}\n" for line in lines))
+
+
+def own_options(environ: Mapping[str, str]) -> list[str]:
+    """Return the options with which apt reaches the mirrors of this machine from itself."""
+    options = list(_acquire_options(environ))
+    if bundle := _bundle(environ):
+        options.append(f'Acquire::https::CAInfo "{bundle}";')
+    options.append(f'Dir::Etc::netrc "{_APT_FOLDER}/auth.conf";')
+    options.append(f'Dir::Etc::netrcparts "{_APT_FOLDER}/auth.conf.d";')
+    return options
+
+
+def _bundle(environ: Mapping[str, str]) -> str:
+    """Return the file of the certificates that this machine trusts; empty for none."""
+    path = environ.get("SSL_CERT_FILE") or "/etc/ssl/certs/ca-certificates.crt"
+    return path if os.path.isfile(path) else ""
 
 
 def _mirrors(environ: Mapping[str, str]) -> dict[str, Mirror]:

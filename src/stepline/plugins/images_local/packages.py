@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stepline.frozen import frozen
 from stepline.model.image import Layer, LayerKind
@@ -13,8 +15,11 @@ from stepline.plugins.images_local.configs import canonical
 from stepline.plugins.images_local.locking import WithoutWheel, lock_key, lock_requirements
 from stepline.plugins.images_local.store import LayerStore
 from stepline.plugins.images_local.tars import write_folder
-from stepline.plugins.images_local.wheels import Place, install_wheels
+from stepline.plugins.images_local.wheels import Place, install_wheels, with_full_paths
 from stepline.ports.images import Tell
+
+if TYPE_CHECKING:
+    from stepline.plugins.images_local.components import Component
 
 BuildWheels = Callable[[Sequence[str], Path, Path], None]
 """Builds wheels of requirements into a folder, given also the task script's folder."""
@@ -61,23 +66,58 @@ class PackageLayers:
         self._build_wheels = build_wheels
         self._tell = tell
 
-    def lock(self, folder: Path) -> Locked:
+    def lock(self, folder: Path, components: Sequence[Component] = ()) -> Locked:
         """Return the lock of a folder's requirements.txt, the one from before if it is unchanged.
+
+        Args:
+            folder: The task script's folder.
+            components: What is installed beside it; what they require is in the lock.
 
         Raises:
             ConfigError: The requirements cannot be met.
             PlatformError: The package index cannot be used.
         """
         key = lock_key(folder, runtime=self._place.runtime)
+        if components:
+            each = [[component.requirement, component.source] for component in components]
+            key = hashlib.sha256(canonical([key, each]).encode()).hexdigest()
         with self._store.lock(f"lock-{key}"):
             note = self._store.note("locks", key)
             if note is not None:
                 return Locked(str(note["lock"]), self._wheels(key))
             self._tell("locking the requirements")
-            locked = self._new_lock(folder, key)
+            locked = self._new_lock(folder, key, components)
             if locked.text == mask_credentials(locked.text):
                 self._store.put_note("locks", key, {"lock": locked.text})
         return locked
+
+    def check(self, lock: str, folder: Path, components: Sequence[Component]) -> None:
+        """Refuse a project's lock that lacks what components require beside it.
+
+        Args:
+            lock: The lock, without components.
+            folder: The task script's folder.
+            components: All components.
+
+        Raises:
+            ConfigError: A component requires a package, or a version, that is not in it.
+            PlatformError: The package index cannot be used.
+        """
+        from stepline.plugins.images_local.conflicts import refuse_unlocked
+
+        # Hashes make uv want one of each component too, which the lock does not have.
+        bare = re.sub(r" \\\n +--hash=\S+", "", lock)
+        with self._store.temporary() as work:
+            file = work / "locked.txt"
+            file.write_text(with_full_paths(bare, folder), encoding="utf-8")
+            whole = lock_requirements(
+                folder,
+                runtime=self._place.runtime,
+                environ=self._environ,
+                components=components,
+                requirements=file,
+            )
+        refuse_unlocked(whole, lock=lock, components=components)
 
     def layer(self, lock: Locked, folder: Path) -> Layer | None:
         """Return the layer of a lock's packages; None for a lock without any.
@@ -102,14 +142,18 @@ class PackageLayers:
             self._store.put_note("packages", key, layer.to_plain())
         return layer
 
-    def _new_lock(self, folder: Path, key: str) -> Locked:
+    def _new_lock(self, folder: Path, key: str, components: Sequence[Component]) -> Locked:
         """Lock, and have wheels built until there is no requirement without."""
         tried: set[str] = set()
         while True:
             wheels = self._wheels(key)
             try:
                 text = lock_requirements(
-                    folder, runtime=self._place.runtime, environ=self._environ, wheels=wheels
+                    folder,
+                    runtime=self._place.runtime,
+                    environ=self._environ,
+                    wheels=wheels,
+                    components=components,
                 )
                 return Locked(text, wheels)
             except WithoutWheel as lacking:

@@ -6,23 +6,22 @@ import contextlib
 import json
 import os
 import shutil
+import stat
+import tarfile
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO, Protocol
+from typing import IO, BinaryIO, Protocol
 
 from stepline.errors import PlatformError
 from stepline.frozen import frozen
 from stepline.model.image import Image, Layer
 from stepline.model.task import Limits, Network
 from stepline.plugins.images_local.archive import write_archive
-from stepline.plugins.images_local.trees import WHITEOUT, Tree, read_folder, read_layers
+from stepline.plugins.images_local.trees import Tree, read_folder, read_layers
+from stepline.plugins.images_local.unpacking import unpack
 from stepline.ports.engine import Container, ContainerEngine, ContainerSpec, Mount
 from stepline.ports.images import Tell
-from stepline.workers.folders import remove_folder
-
-if TYPE_CHECKING:
-    import tarfile
 
 OWNER = "build"
 _KEPT_LINES = 10_000
@@ -173,10 +172,11 @@ class SandboxRunner:
 
     def run(self, order: Order, *, scratch: Path, tell: Tell) -> Ended:
         """See `Runner.run`."""
-        root = scratch / "root"
+        root = scratch.absolute().resolve() / "root"
         root.mkdir()
         for tar in order.tars:
-            _unpack(tar, root)
+            unpack(tar, root, name=tar.stem)
+        _restore_modes(read_layers(order.tars), root)
         output = Output(tell)
         code = _run_until([self._bwrap, *_arguments(order, root)], order.limit_s, output.add)
         return Ended(code, output.text(), read_folder(root))
@@ -296,23 +296,14 @@ def _variables(image: Image) -> dict[str, str]:
     return {"PATH": _PATH, **given}
 
 
-def _unpack(tar: Path, root: Path) -> None:
-    """Unpack a layer over others, as root and without devices."""
-    import tarfile
+def _restore_modes(tree: Tree, root: Path) -> None:
+    """Give files and folders the modes that unpacking denies them, as for ``su``.
 
-    with tarfile.open(tar) as opened:
-        members = [member for member in opened if not member.isdev()]
-        removed = [member for member in members if _name(member).startswith(WHITEOUT)]
-        for member in removed:
-            folder = root.joinpath(member.name).parent
-            target = folder / _name(member).removeprefix(WHITEOUT)
-            if target.is_dir() and not target.is_symlink():
-                remove_folder(target)
-            else:
-                target.unlink(missing_ok=True)
-        kept = [member for member in members if member not in removed]
-        opened.extractall(root, kept, numeric_owner=True, filter="fully_trusted")
-
-
-def _name(member: tarfile.TarInfo) -> str:
-    return member.name.rpartition("/")[2]
+    What leads through a link is left as it is.
+    """
+    for path, node in tree.items():
+        target = root / path
+        if node.kind == tarfile.SYMTYPE or os.path.realpath(target) != str(target):
+            continue
+        if stat.S_IMODE(target.stat().st_mode) != node.mode:
+            target.chmod(node.mode)

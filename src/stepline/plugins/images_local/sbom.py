@@ -62,6 +62,7 @@ def write_sbom(image: Image, packages: Sequence[Package]) -> str:
         components=components,
         metadata=BomMetaData(component=whole, timestamp=_created()),
     )
+    bom.register_dependency(whole, components)
     return JsonV1Dot5(bom).output_as_string(indent=2) + "\n"
 
 

@@ -16,7 +16,6 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from stepline.errors import ConfigError, PlatformError
 from stepline.frozen import frozen
 from stepline.model.image import Image
 from stepline.packages.uv import CommandFailed, index_arguments, run_uv
@@ -31,7 +30,6 @@ from stepline.workers.folders import remove_folder
 _NOISE = ("uv_cache.json", "uv_build.json", "direct_url.json")
 # Folders of the file system that wheels put data into; installed beside the packages.
 _SHARED = ("bin", "etc", "include", "sbin", "share")
-_NO_ROOM = "No space left on device"
 
 
 @frozen(kw_only=True)
@@ -75,15 +73,15 @@ def install_wheels(
 
     Raises:
         ConfigError: A package cannot be installed.
-        PlatformError: The package index cannot be used.
-        OSError: The disk is full.
+        PlatformError: The package index cannot be used, or a disk is full.
+        OSError: The disk of the folder is full.
     """
     site = root / place.site.lstrip("/")
     site.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as temporary:
         text = "\n".join([*index_options(folder), lock])
         file = Path(temporary, "requirements.txt")
-        file.write_text(_with_full_paths(text, folder), encoding="utf-8")
+        file.write_text(with_full_paths(text, folder), encoding="utf-8")
         arguments = ["pip", "install", "--target", str(site), "--requirement", str(file)]
         arguments += ["--require-hashes", "--no-deps", "--no-build"]
         arguments += [*target_arguments(place.runtime), *index_arguments(environ)]
@@ -91,26 +89,18 @@ def install_wheels(
         try:
             run_uv(*arguments, cwd=folder, environ=environ)
         except CommandFailed as failure:
-            raise _fault(folder, failure.output) from None
-    _tidy(root, place)
+            raise install_fault(folder, failure.output) from None
+    tidy(root, place)
 
 
-def _fault(folder: Path, output: str) -> ConfigError | PlatformError | OSError:
-    if _NO_ROOM in output:
-        import errno
-
-        return OSError(errno.ENOSPC, _NO_ROOM)
-    return install_fault(folder, output)
-
-
-def _with_full_paths(text: str, folder: Path) -> str:
+def with_full_paths(text: str, folder: Path) -> str:
     """Return requirements whose local files are full paths."""
     root = str(folder.absolute())
     text = re.sub(r"(?m)^(?=\.{1,2}/)", f"{root}/", text)
     return re.sub(r"(?m)(^|\s)file:(?!/)", lambda found: f"{found[1]}file://{root}/", text)
 
 
-def _tidy(root: Path, place: Place) -> None:
+def tidy(root: Path, place: Place) -> None:
     """Leave only what does not tell of this machine, and tell packages so."""
     site = root / place.site.lstrip("/")
     (site / ".lock").unlink(missing_ok=True)
