@@ -15,6 +15,8 @@ import pytest
 
 from stepline.errors import ConfigError, PlatformError
 from stepline.model.image import LayerKind
+from stepline.model.task import Limits, Network
+from stepline.ports.engine import ContainerSpec
 from tests.support.images import local_images, put_base, script_version
 from tests.support.wheels import make_wheel
 
@@ -213,24 +215,27 @@ def test_full_disk_is_told_and_leaves_nothing_half(small_disk, script):
 
 
 @pytest.mark.docker
-def test_image_runs_in_an_engine(slim_base, engine, script):
+def test_image_with_a_package_of_the_index_runs_in_an_engine(slim_base, engine, script):
+    (script / "requirements.txt").write_text("--find-links dependencies\nplates\nsix==1.16.0\n")
     image = slim_base.build(script_version(script), tell=lambda line: None)
+    code = "import os, main, six; print(main.VERSION, six.__version__, os.getuid(), os.getcwd())"
+    said = run_in(engine, slim_base, image, code)
+    assert said.split() == ["1.0", "1.16.0", "10001", "/opt/stepline/script"]
+
+
+def run_in(engine, images, image, code):
+    """Run Python code in a container of an image; return what it prints."""
     layers = [layer.digest for layer in image.layers]
     loaded = engine.load(
-        layers, lambda file, without: slim_base.write_archive(image, file, without=without)
+        layers, lambda file, without: images.write_archive(image, file, without=without)
     )
     assert loaded == image.id
-    from stepline.model.task import Limits, Network
-    from stepline.ports.engine import ContainerSpec
-
-    code = "import os, main; print(main.VERSION, os.getuid(), os.getcwd())"
+    command = ["python3", "-c", code]
     limits = Limits(network=Network.NONE)
-    spec = ContainerSpec(
-        image=image.id, command=["python3", "-c", code], owner="test images", limits=limits
-    )
+    spec = ContainerSpec(image=image.id, command=command, owner="test images", limits=limits)
     container = engine.start(spec)
     try:
         assert container.wait(timeout_s=60).exit_code == 0
-        assert container.output().split() == ["1.0", "10001", "/opt/stepline/script"]
+        return container.output()
     finally:
         container.remove()

@@ -200,7 +200,7 @@ class Assembly:
         named = ", ".join(f"{layer.kind.value} {layer.size / _MB:.1f} MB" for layer in largest)
         raise ConfigError(
             f"the image has {image.size / _MB:.1f} MB, more than the {most / _MB:.1f} MB that "
-            f"it may have; its largest layers: {named}",
+            f"image.maxSizeMB allows; its largest layers: {named}",
             where=_CONFIG,
             hint="ask for fewer requirements, or allow more",
         )

@@ -90,12 +90,14 @@ def lock_requirements(
         ConfigError: The requirements cannot be met, or not together.
         PlatformError: The package index cannot be used.
     """
+    own = requirements or folder / REQUIREMENTS
     with tempfile.TemporaryDirectory() as temporary:
         further, output = Path(temporary, "further.txt"), Path(temporary, "lock.txt")
         further.write_text("\n".join(each.requirement for each in components), encoding="utf-8")
-        arguments = ["pip", "compile", str(requirements or REQUIREMENTS), str(further)]
-        arguments += ["--output-file", str(output), "--generate-hashes", "--no-header"]
-        arguments += ["--no-annotate", "--no-build", *target_arguments(runtime)]
+        sources = [str(requirements or REQUIREMENTS)] if own.exists() else []
+        arguments = ["pip", "compile", *sources, str(further), "--output-file", str(output)]
+        arguments += ["--generate-hashes", "--no-header", "--no-annotate", "--no-build"]
+        arguments += target_arguments(runtime)
         arguments += ["--find-links", str(wheels)] if wheels is not None else []
         try:
             run_uv(*arguments, *index_arguments(environ), cwd=folder, environ=environ)
@@ -104,8 +106,13 @@ def lock_requirements(
                 _conflict(failure.output, components) or _fault(folder, failure.output, runtime)
             ) from None
         text = output.read_text(encoding="utf-8")
-    own = {_plain(component.name) for component in components}
-    return _with_chosen_hashes(text, read_requirements(folder), left_out=own)
+    left_out = {_plain(component.name) for component in components}
+    return _with_chosen_hashes(text, read_requirements(folder), left_out=left_out)
+
+
+def asks_for_nothing(folder: Path) -> bool:
+    """Tell whether a folder has no requirements.txt, or one without a line that counts."""
+    return not any(_logical_lines(read_requirements(folder)))
 
 
 def target_arguments(runtime: str) -> list[str]:

@@ -12,7 +12,12 @@ from stepline.frozen import frozen
 from stepline.model.image import Layer, LayerKind
 from stepline.packages.uv import mask_credentials
 from stepline.plugins.images_local.configs import canonical
-from stepline.plugins.images_local.locking import WithoutWheel, lock_key, lock_requirements
+from stepline.plugins.images_local.locking import (
+    WithoutWheel,
+    asks_for_nothing,
+    lock_key,
+    lock_requirements,
+)
 from stepline.plugins.images_local.store import LayerStore
 from stepline.plugins.images_local.tars import write_folder
 from stepline.plugins.images_local.wheels import Place, install_wheels, with_full_paths
@@ -77,6 +82,8 @@ class PackageLayers:
             ConfigError: The requirements cannot be met.
             PlatformError: The package index cannot be used.
         """
+        if not components and asks_for_nothing(folder):
+            return Locked("")
         key = lock_key(folder, runtime=self._place.runtime)
         if components:
             each = [[component.requirement, component.source] for component in components]
