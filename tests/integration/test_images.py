@@ -216,7 +216,8 @@ def test_full_disk_is_told_and_leaves_nothing_half(small_disk, script):
 
 @pytest.mark.docker
 def test_image_with_a_package_of_the_index_runs_in_an_engine(slim_base, engine, script):
-    (script / "requirements.txt").write_text("--find-links dependencies\nplates\nsix==1.16.0\n")
+    lines = ["file:dependencies/plates-1.0-py3-none-any.whl", "six==1.16.0"]
+    (script / "requirements.txt").write_text("\n".join(lines))
     image = slim_base.build(script_version(script), tell=lambda line: None)
     code = "import os, main, six; print(main.VERSION, six.__version__, os.getuid(), os.getcwd())"
     said = run_in(engine, slim_base, image, code)
@@ -235,7 +236,7 @@ def run_in(engine, images, image, code):
     spec = ContainerSpec(image=image.id, command=command, owner="test images", limits=limits)
     container = engine.start(spec)
     try:
-        assert container.wait(timeout_s=60).exit_code == 0
+        assert container.wait(timeout_s=60).exit_code == 0, container.output()
         return container.output()
     finally:
         container.remove()
