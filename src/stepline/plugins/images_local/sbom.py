@@ -5,10 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from stepline.errors import PlatformError
 from stepline.model.image import Image, Package
 from stepline.plugins.images_local.configs import CREATED
+
+if TYPE_CHECKING:
+    from cyclonedx.model.license import License
 
 _SPACE = uuid.UUID("6d1f0b1e-6a3b-5b51-9a55-0f6f3a3c2f10")
 
@@ -24,7 +28,6 @@ def write_sbom(image: Image, packages: Sequence[Package]) -> str:
         PlatformError: The library for it is not installed.
     """
     try:
-        from cyclonedx.factory.license import LicenseFactory
         from cyclonedx.model.bom import Bom, BomMetaData
         from cyclonedx.model.component import Component, ComponentType
         from cyclonedx.output.json import JsonV1Dot5
@@ -35,7 +38,6 @@ def write_sbom(image: Image, packages: Sequence[Package]) -> str:
             hint="pip install 'stepline[images]'; `stepline image inspect` lists the software "
             "without it",
         ) from error
-    licences = LicenseFactory()
     components = []
     for package in packages:
         purl = PackageURL(
@@ -51,7 +53,7 @@ def write_sbom(image: Image, packages: Sequence[Package]) -> str:
                 type=ComponentType.LIBRARY,
                 purl=purl,
                 bom_ref=str(purl),
-                licenses=[licences.make_from_string(package.licence)] if package.licence else (),
+                licenses=[_licence(package.licence)] if package.licence else (),
             )
         )
     whole = Component(
@@ -68,3 +70,15 @@ def write_sbom(image: Image, packages: Sequence[Package]) -> str:
 
 def _created() -> datetime:
     return datetime.fromisoformat(CREATED).astimezone(UTC)
+
+
+def _licence(text: str) -> License:
+    """Return a licence as CycloneDX tells it: an id of SPDX, an expression, or a name."""
+    from cyclonedx import spdx
+    from cyclonedx.model.license import DisjunctiveLicense, LicenseExpression
+
+    if known := spdx.fixup_id(text):
+        return DisjunctiveLicense(id=known)
+    if spdx.is_expression(text):
+        return LicenseExpression(text)
+    return DisjunctiveLicense(name=text)
