@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from stepline.errors import ConfigError, PlatformError
+from stepline.errors import ConfigError, PlatformError, UserError
 from stepline.model.image import LayerKind
 from stepline.model.task import Limits, Network
 from stepline.ports.engine import ContainerSpec
@@ -153,6 +153,16 @@ def test_removed_image_frees_what_no_other_has(folder, script):
     assert images.remove(first.id) == first.layers[-1].size
     assert images.get(first.id) is None
     assert all(images.layer(layer).exists() for layer in second.layers)
+
+
+def test_base_that_is_used_is_kept_and_another_is_removed(folder, script):
+    used = build(folder, script)
+    other = put_base(folder, "another base")
+    images = local_images(folder)
+    with pytest.raises(UserError, match="images are made of the base"):
+        images.remove_base(images.get(used.id).base)
+    assert images.remove_base(other.image.id) == other.image.size
+    assert all(images.layer(layer).exists() for layer in used.layers)
 
 
 def test_killed_build_leaves_nothing_that_is_used(folder, script):

@@ -93,33 +93,32 @@ class Bases:
             ) from error
 
     def remove(self, image_id: str, *, used: Collection[str], layers: Collection[str]) -> int:
-        """Remove a base; return the freed bytes.
+        """Remove a base; return the freed bytes. Nobody may build meanwhile.
 
         Args:
             image_id: Its id, or the start of it.
             used: Ids of the bases that images of task scripts are made of.
-            layers: Digests of the layers of those images.
+            layers: Digests of the layers to keep for those images.
 
         Raises:
             UserError: There is no such base, or an image is made of it.
         """
-        with self._store.removing():
-            found = [base for base in self.all() if _is_called(base, image_id)]
-            ids = {base.image.id for base in found}
-            if len(ids) != 1:
-                raise UserError(
-                    f"{len(ids) or 'no'} base images have an id that starts with {image_id}",
-                    hint="`stepline base list` shows them",
-                )
-            if ids & set(used):
-                raise UserError(
-                    f"images are made of the base {image_id}",
-                    hint="remove them first: `stepline image list` shows them",
-                )
-            for base in found:
-                self._store.remove_note(_NOTES, _key(base))
-            kept = {layer.digest for base in self.all() for layer in base.image.layers}
-            return self._store.remove_layers(without=kept | set(layers))
+        found = [base for base in self.all() if _is_called(base, image_id)]
+        ids = {base.image.id for base in found}
+        if len(ids) != 1:
+            raise UserError(
+                f"{len(ids) or 'no'} base images have an id that starts with {image_id}",
+                hint="`stepline base list` shows them",
+            )
+        if ids & set(used):
+            raise UserError(
+                f"images are made of the base {image_id}",
+                hint="remove them first: `stepline image list` shows them",
+            )
+        for base in found:
+            self._store.remove_note(_NOTES, _key(base))
+        kept = {layer.digest for base in self.all() for layer in base.image.layers}
+        return self._store.remove_layers(without=kept | set(layers))
 
     def _named(self, runtime: str, variant: BaseVariant) -> str:
         """Return the reference that settings have; a hook's base is the slim one by default."""
