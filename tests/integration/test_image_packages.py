@@ -103,11 +103,13 @@ def installed(script, environ, text, root):
     return root
 
 
-def packages(store, environ, tell=lambda line: None):
-    def no_wheels(requirements, target, folder):
-        raise ConfigError(f"not built: {', '.join(requirements)}")
+def no_wheels(requirements, target, folder):
+    """Build no wheel of anything."""
+    raise ConfigError(f"not built: {', '.join(requirements)}")
 
-    return PackageLayers(store, PLACE, environ=environ, build_wheels=no_wheels, tell=tell)
+
+def packages(store, environ, tell=lambda line: None, build_wheels=no_wheels):
+    return PackageLayers(store, PLACE, environ=environ, build_wheels=build_wheels, tell=tell)
 
 
 def made(store, script, environ, text, **kwargs):
@@ -236,6 +238,53 @@ def test_lock_is_kept_for_the_same_requirements(script, environ, tmp_path):
     assert said == []
     make_wheel(script / "dependencies", "plates", version="1.1")
     assert "plates==1.1" in packages(store, environ, tell=said.append).lock(script).text
+
+
+@pytest.fixture
+def source_only(script):
+    """A task script that requires a package which has no wheel."""
+    import tarfile
+
+    folder = script / "dependencies"
+    folder.mkdir()
+    (folder / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: plates\nVersion: 1.0\n")
+    with tarfile.open(folder / "plates-1.0.tar.gz", "w:gz") as archive:
+        archive.add(folder / "PKG-INFO", "plates-1.0/PKG-INFO")
+    (script / "requirements.txt").write_text(f"{LOCAL}plates>=1\n")
+    return script
+
+
+def test_requirement_without_a_wheel_is_built(source_only, environ, tmp_path):
+    def build(requirements, target, folder):
+        assert (list(requirements), folder) == (["plates==1.0"], source_only)
+        make_wheel(target, "plates")
+
+    store, said = LayerStore(tmp_path / "images"), []
+    layers = packages(store, environ, tell=said.append, build_wheels=build)
+    lock = layers.lock(source_only)
+    assert lock.text.startswith("plates==1.0 ")
+    assert store.has(layers.layer(lock, source_only))
+    assert "no wheel of plates==1.0: building from source" in said
+    again = packages(store, environ).lock(source_only)
+    assert again == lock
+
+
+def test_built_wheel_is_not_for_other_scripts(source_only, environ, tmp_path):
+    store = LayerStore(tmp_path / "images")
+    layers = packages(
+        store, environ, build_wheels=lambda names, target, _: make_wheel(target, "plates")
+    )
+    layers.lock(source_only)
+    (source_only / "requirements.txt").write_text(f"{LOCAL}plates\n")
+    with pytest.raises(ConfigError, match=r"not built: plates==1\.0"):
+        packages(store, environ).lock(source_only)
+
+
+def test_requirement_without_a_wheel_names_its_line(source_only, environ):
+    with pytest.raises(ConfigError, match="there is no wheel of plates==1") as caught:
+        lock_requirements(source_only, runtime=RUNTIME, environ=environ)
+    assert (caught.value.where.path, caught.value.where.line) == ("requirements.txt", 3)
+    assert "dependencies/" in caught.value.hint
 
 
 def test_password_of_the_index_gets_nowhere(script, environ, index, tmp_path):

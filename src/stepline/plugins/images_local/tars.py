@@ -130,7 +130,9 @@ def _parents(name: str) -> Iterator[str]:
 
 def _all(folder: str) -> Iterator[str]:
     """Give all paths below a folder, without following links."""
-    for entry in os.scandir(folder):
+    with os.scandir(folder) as found:
+        entries = list(found)
+    for entry in entries:
         yield entry.path
         if entry.is_dir(follow_symlinks=False):
             yield from _all(entry.path)
