@@ -151,7 +151,7 @@ def find_bubblewrap(environ: Mapping[str, str]) -> Bubblewrap:
             hint=f"install {'.'.join(map(str, _OLDEST))} or newer",
         )
     words = ""
-    for changes_user in [True, False] if os.geteuid() == 0 else [False]:
+    for changes_user in [True, False] if os.geteuid() == 0 and _has_user() else [False]:
         found = Bubblewrap(path, version >= _WITH_SIZE, changes_user)
         words = found.try_out()
         if not words:
@@ -167,6 +167,19 @@ def _version(path: str) -> tuple[int, ...]:
     )
     numbers = re.search(rb"(\d+)\.(\d+)", told.stdout)
     return tuple(map(int, numbers.groups())) if numbers else (0, 0)
+
+
+def _has_user() -> bool:
+    """Tell whether there are the user and group of tasks where this process is.
+
+    In a user namespace there may be few.
+    """
+    for name, number in (("uid_map", inside.USER), ("gid_map", inside.GROUP)):
+        with open(f"/proc/self/{name}") as file:
+            ranges = [[int(part) for part in line.split()] for line in file]
+        if not any(first <= number < first + count for first, _, count in ranges):
+            return False
+    return True
 
 
 def _shm_bytes(tmp_bytes: int | None) -> int:

@@ -22,7 +22,6 @@ from stepline.plugins.images_local.store import LayerStore
 from stepline.plugins.images_local.unpacking import unpack
 from stepline.workers import inside
 
-_HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost\n"
 _TRIES = 5
 
 
@@ -85,7 +84,7 @@ class ImageRoots:
             with self._store.disk():
                 root = folder / "root"
                 if below is None:
-                    root.mkdir(mode=0o755)
+                    root.mkdir()
                 else:
                     link_tree(below, root)
                 unpack(self._store.path(layer), root, name=layer.digest)
@@ -122,16 +121,21 @@ def _make_places(root: Path) -> None:
             place = place / part
             if place.is_symlink() or not place.is_dir():
                 place.unlink(missing_ok=True)
-                place.mkdir(mode=0o755)
+                place.mkdir()
+                place.chmod(0o755)  # whatever the mask of this process is
     etc = root / "etc"
     if etc.is_symlink() or not etc.is_dir():
         return
-    for name in inside.FILES:
+    for name, content in inside.FILES.items():
+        # The image's own is never seen in a container either.
         place = root / name
-        if place.is_symlink() or not place.is_file():
-            place.unlink(missing_ok=True)
-            place.write_text(_HOSTS if name == "etc/hosts" else "")
-            place.chmod(0o644)
+        if place.is_symlink():
+            place.unlink()
+        if place.is_dir() or (place.is_file() and place.read_bytes() == content.encode()):
+            continue
+        place.unlink(missing_ok=True)
+        place.write_text(content)
+        place.chmod(0o644)  # whatever the mask of this process is
 
 
 @contextmanager

@@ -187,7 +187,8 @@ class _Unpacking:
                     raise _Refused(f"{name!r} leads through a file")
                 if not make:
                     return None
-                os.mkdir(path, 0o755)
+                os.mkdir(path)
+                os.chmod(path, 0o755)
             done.append(part)
         return os.path.join(self._root, *done)
 
