@@ -262,6 +262,8 @@ def _run_until(command: list[str], limit_s: float, take: Tell) -> int | None:
         timer.cancel()
         process.kill()
         process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
     return None if late.is_set() else code
 
 
