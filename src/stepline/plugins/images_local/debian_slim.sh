@@ -46,4 +46,5 @@ for package in "$root"/var/cache/apt/archives/*.deb; do
   esac
 done
 rm -rf "$root/usr/share/perl5" "$root/usr/share/debconf" "$root/usr/lib/dpkg" \
-  "$root/etc/dpkg" "$root/etc/apt" "$root/var/lib/apt" "$root/usr/share/lintian"
+  "$root/etc/dpkg" "$root/etc/apt" "$root/var/lib/apt" "$root/var/cache/apt" \
+  "$root/usr/share/lintian"

@@ -12,7 +12,7 @@ _EMPTY = ("dev", "proc", "run", "sys", "tmp", "var/cache/apt", "var/lib/apt/list
 """Folders of which nothing is kept."""
 
 _KEPT = ("var/cache/apt/archives", "var/cache/apt/archives/partial", "var/lib/apt/lists/partial")
-"""Folders that apt wants."""
+"""Folders that apt wants. They belong to root; a build leaves them to a user of the machine's."""
 
 
 def rewrite_root(source: Path, target: Path) -> None:
@@ -62,7 +62,8 @@ def _rewrite(
     holder = _name_of_link(member) if member.islnk() else name
     found = members[holder]
     new = new_member(name, mode=found.mode & 0o7777, size=found.size)
-    new.uid, new.gid = found.uid, found.gid
+    if name not in _KEPT:
+        new.uid, new.gid = found.uid, found.gid
     if not found.isfile():
         new.type, new.linkname, new.size = found.type, found.linkname, 0
         tar.addfile(new)

@@ -81,3 +81,15 @@ def test_rewrite_root_links_keep_their_targets(tmp_path):
     target = rewritten(tmp_path, [("./bin", tarfile.SYMTYPE, "usr/bin", 0o777)])
     with tarfile.open(target) as tar:
         assert tar.getmember("bin").linkname == "usr/bin"
+
+
+def test_rewrite_root_owner_of_what_apt_wants_is_root(tmp_path):
+    raw, target = tmp_path / "raw.tar", tmp_path / "target.tar"
+    with tarfile.open(raw, "w") as tar:
+        for name in ("var/cache/apt/archives/partial", "var/mail"):
+            member = tarfile.TarInfo(name)
+            member.type, member.uid = tarfile.DIRTYPE, 42
+            tar.addfile(member)
+    rewrite_root(raw, target)
+    with tarfile.open(target) as tar:
+        assert [member.uid for member in tar] == [0, 42]
