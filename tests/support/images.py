@@ -54,7 +54,7 @@ def put_base(folder: Path, content: str = "a base", *, runtime: str = RUNTIME) -
     )
     made_at = f"2030-01-01T00:00:{len(list(store.notes('bases'))):02}+00:00"
     base = BaseImage(image=image, variant=BaseVariant.SLIM, source="debian:test", made_at=made_at)
-    store.put_note("bases", f"{image.id.removeprefix('sha256:')}-slim", base.to_plain())
+    store.put_note("bases", f"{image.id.removeprefix('sha256:')}-slim", note=base.to_plain())
     return base
 
 

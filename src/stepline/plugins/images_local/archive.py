@@ -46,10 +46,13 @@ def write_archive(
         _add_text(tar, config, image.config)
         for digest, layer in by_digest.items():
             if digest not in without:
-                member = new_member(f"{_hex(digest)}/layer.tar", size=layer.size)
-                with path(layer).open("rb") as content:
-                    tar.addfile(member, content)
+                _add_file(tar, f"{_hex(digest)}/layer.tar", path(layer))
         _add_text(tar, "manifest.json", json.dumps(manifest))
+
+
+def _add_file(tar: tarfile.TarFile, name: str, path: Path) -> None:
+    with path.open("rb") as content:
+        tar.addfile(new_member(name, size=path.stat().st_size), content)
 
 
 def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:

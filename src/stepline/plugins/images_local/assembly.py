@@ -126,7 +126,7 @@ class Assembly:
         )
 
     def _wheel_builder(self, ground: Ground) -> BuildWheels:
-        def build_wheels(requirements: Sequence[str], target: Path, folder: Path) -> None:
+        def _build(requirements: Sequence[str], target: Path, folder: Path) -> None:
             from stepline.plugins.images_local import sdists
 
             sdists.build_wheels(
@@ -138,7 +138,7 @@ class Assembly:
                 tell=self._site.tell,
             )
 
-        return build_wheels
+        return _build
 
     def _components(self, ground: Ground, code: Code) -> list[Component]:
         wanted = self._choices.components
@@ -182,7 +182,7 @@ class Assembly:
             components=self._choices.components,
         )
         if components:
-            packages.check(text, code.folder, components)
+            packages.check(text, code.folder, components=components)
         return Locked(text)
 
     def _code_layer(self, code: Code) -> Layer:

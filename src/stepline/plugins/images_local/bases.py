@@ -168,7 +168,7 @@ class Bases:
             base = self._note(
                 BaseImage(image=image, variant=variant, source=source, made_at=_now())
             )
-            self._store.put_note(_FETCHED, key, {"base": _key(base)})
+            self._store.put_note(_FETCHED, key, note={"base": _key(base)})
             return base
 
     def _known(self, key: str) -> BaseImage | None:
@@ -178,7 +178,7 @@ class Bases:
         return base if base and all(map(self._store.has, base.image.layers)) else None
 
     def _note(self, base: BaseImage) -> BaseImage:
-        self._store.put_note(_NOTES, _key(base), base.to_plain())
+        self._store.put_note(_NOTES, _key(base), note=base.to_plain())
         return base
 
     def _what_there_is(self) -> str:

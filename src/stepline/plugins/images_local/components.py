@@ -165,7 +165,7 @@ class Components:
                 with tar.open("wb") as file:
                     write_folder(root, file, prefix="")
                 layer = self._store.add(tar, LayerKind.COMPONENT)
-            self._store.put_note("components", key, layer.to_plain())
+            self._store.put_note("components", key, note=layer.to_plain())
         return layer
 
 

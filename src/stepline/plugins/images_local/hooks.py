@@ -137,7 +137,7 @@ class Hooks:
             inputs, result = self._run(folder, bases, system, tell)
             run = {"inputs": dict(inputs), "result": result.to_plain()}
             runs = [run, *self._runs(key)][:_KEPT_RUNS]
-            self._store.put_note(_NOTES, key, {"runs": runs})
+            self._store.put_note(_NOTES, key, note={"runs": runs})
             return result
 
     def _runs(self, key: str) -> list[dict[str, Any]]:

@@ -57,8 +57,8 @@ class LocalImages:
             if (found := self._built(key)) is not None:  # by another, while we waited
                 return found.image
             build = self._assemble(version, tell)
-            self._store.put_note(_IMAGES, build.image.id, build.to_plain())
-            self._store.put_note(_SCRIPTS, key, {"image": build.image.id})
+            self._store.put_note(_IMAGES, build.image.id, note=build.to_plain())
+            self._store.put_note(_SCRIPTS, key, note={"image": build.image.id})
         return build.image
 
     def get(self, image_id: str) -> ImageBuild | None:

@@ -52,7 +52,7 @@ def _fetched(version: ScriptVersion, key: str, site: Site) -> BaseImage:
     fetched = fetch(reference, store=site.store, options=site.options)
     image = fetched.image(_runtime(version, fetched))
     base = BaseImage(image=image, variant=BaseVariant.SLIM, source=fetched.source, made_at="")
-    site.store.put_note(_NOTES, key, base.to_plain())
+    site.store.put_note(_NOTES, key, note=base.to_plain())
     return base
 
 

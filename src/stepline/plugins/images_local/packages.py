@@ -95,10 +95,10 @@ class PackageLayers:
             self._tell("locking the requirements")
             locked = self._new_lock(folder, key, components)
             if locked.text == mask_credentials(locked.text):
-                self._store.put_note("locks", key, {"lock": locked.text})
+                self._store.put_note("locks", key, note={"lock": locked.text})
         return locked
 
-    def check(self, lock: str, folder: Path, components: Sequence[Component]) -> None:
+    def check(self, lock: str, folder: Path, *, components: Sequence[Component]) -> None:
         """Refuse a project's lock that lacks what components require beside it.
 
         Args:
@@ -146,7 +146,7 @@ class PackageLayers:
                 return layer
             self._tell(f"installing {_count(lock.text)} packages")
             layer = self._new_layer(lock, folder)
-            self._store.put_note("packages", key, layer.to_plain())
+            self._store.put_note("packages", key, note=layer.to_plain())
         return layer
 
     def _new_lock(self, folder: Path, key: str, components: Sequence[Component]) -> Locked:
@@ -199,10 +199,10 @@ class PackageLayers:
                 environ=self._environ,
                 wheels=lock.wheels,
             )
-            return pack(self._store, root, LayerKind.REQUIREMENTS, work=work)
+            return pack(self._store, root, kind=LayerKind.REQUIREMENTS, work=work)
 
 
-def pack(store: LayerStore, root: Path, kind: LayerKind, *, work: Path) -> Layer:
+def pack(store: LayerStore, root: Path, *, kind: LayerKind, work: Path) -> Layer:
     """Make a layer of a folder that stands for an image's root.
 
     Args:

@@ -103,7 +103,7 @@ class LayerStore:
             return None
         return found if isinstance(found, dict) else None
 
-    def put_note(self, kind: str, key: str, note: Mapping[str, Any]) -> None:
+    def put_note(self, kind: str, key: str, *, note: Mapping[str, Any]) -> None:
         """Keep a note, in place of the one that there was.
 
         Args:

@@ -90,7 +90,7 @@ def install_system(
         if found is not None and all(steps.store.has(layer) for layer in found.layers):
             return found
         made = _install(packages, key, bases, steps=steps, tell=tell)
-        steps.store.put_note(_NOTES, key, made.to_plain())
+        steps.store.put_note(_NOTES, key, note=made.to_plain())
         return made
 
 

@@ -146,12 +146,11 @@ def _write_record(path: Path, site: Path, prefix: Path) -> None:
         rows = sorted({row[0] for row in csv.reader(file) if row})
     own = str(path.relative_to(site))
     path.unlink()
+    found = [each for name in rows for each in _installed(name, site, prefix)]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        for name in rows:
-            for found, installed in _installed(name, site, prefix):
-                if installed != own:
-                    writer.writerow([installed, *_digest_and_size(found)])
+        others = [(there, name) for there, name in found if name != own]
+        writer.writerows([name, *_digest_and_size(there)] for there, name in others)
         writer.writerow([own, "", ""])
 
 

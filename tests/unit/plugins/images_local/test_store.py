@@ -94,7 +94,7 @@ def test_folder_that_cannot_be_made_names_the_setting(tmp_path):
 
 
 def test_note_is_found_until_it_is_removed(store):
-    store.put_note("kind", "sha256:a", {"x": ["ü"]})
+    store.put_note("kind", "sha256:a", note={"x": ["ü"]})
     assert store.note("kind", "sha256:a") == {"x": ["ü"]}
     assert list(store.notes("kind")) == [{"x": ["ü"]}]
     store.remove_note("kind", "sha256:a")
@@ -102,14 +102,14 @@ def test_note_is_found_until_it_is_removed(store):
 
 
 def test_damaged_note_counts_as_none(store):
-    store.put_note("kind", "a", {})
+    store.put_note("kind", "a", note={})
     (store.folder / "notes" / "kind" / "a.json").write_text('{"x": ')
     assert store.note("kind", "a") is None
 
 
 def test_noted_layer_that_is_gone_counts_as_none(store):
     layer = add(store)
-    store.put_note("kind", "a", layer.to_plain())
+    store.put_note("kind", "a", note=layer.to_plain())
     assert store.noted_layer("kind", "a") == layer
     store.remove_layers(without=())
     assert store.noted_layer("kind", "a") is None
