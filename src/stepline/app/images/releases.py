@@ -166,11 +166,7 @@ def _is_image(
     it is fetched. What the engine has of it already is not.
     """
     pinned = f"{split_reference(reference)[0]}@{digest}"
-    known = engine.image(pinned)
     try:
-        found = known or engine.pull(pinned, credential)
+        return engine.pull(pinned, credential).id == image_id
     except UserError:  # it is for another platform, or no longer whole
         return False
-    if known is None and found.id != image_id:
-        engine.untag(pinned)
-    return found.id == image_id

@@ -16,7 +16,6 @@ from stepline.ports.engine import LABEL, ContainerEnd, ContainerSpec
 
 # The last of what it printed may still be on its way when a container has ended.
 _SETTLE_S = 2.0
-_ATTACHED = {"stdout": 1, "stderr": 1, "stream": 1}
 
 
 class DockerContainer:

@@ -40,21 +40,26 @@ def load(client: Client, layers: Sequence[str], write: WriteArchive, *, held: in
 
 
 def _sent(client: Client, write: WriteArchive, *, without: Collection[str]) -> str:
+    loaded, error = "", ""
     with _Pipe(write, without) as archive:
         said: Iterable[Mapping[str, Any]] = client.load_image(archive.parts())
-        loaded = ""
         for line in said:
-            if error := line.get("error"):
-                archive.raise_own()
-                raise full_disk(error) or PlatformError(f"the engine does not load it: {error}")
-            text = str(line.get("stream", "")).strip()
-            for start in _LOADED:
-                if text.startswith(start):
-                    loaded = text.removeprefix(start)
+            error = error or str(line.get("error", ""))
+            loaded = _loaded(str(line.get("stream", "")).strip()) or loaded
         archive.raise_own()
+    if error:
+        raise full_disk(error) or PlatformError(f"the engine does not load an image: {error}")
     if not loaded:
         raise PlatformError("the engine took an archive and does not say what it made of it")
     return str(client.inspect_image(loaded)["Id"])
+
+
+def _loaded(text: str) -> str:
+    """Return what an engine says that it loaded, if it says so."""
+    for start in _LOADED:
+        if text.startswith(start):
+            return text.removeprefix(start)
+    return ""
 
 
 class _Pipe:

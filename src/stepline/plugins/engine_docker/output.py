@@ -63,13 +63,15 @@ class Output:
             return (self._read, self._kept[-fresh:]) if fresh else None
 
     def _take(self, stream: Iterable[bytes], close: Callable[[], None]) -> None:
+        from docker.utils.socket import SocketError
+
         try:
             for part in stream:
                 with self._changed:
                     self._kept = (self._kept + part)[-KEPT_BYTES:]
                     self._read += len(part)
                     self._changed.notify_all()
-        except (OSError, ValueError):  # the engine is gone, and the container with it
+        except (OSError, ValueError, SocketError):  # the engine is gone, and the container with it
             pass
         finally:
             close()

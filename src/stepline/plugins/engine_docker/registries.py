@@ -121,10 +121,14 @@ def _asking(asked: Asked) -> Iterator[None]:
 
 
 def _heard(answers: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    error = ""
+    # Read to its end, an answer gives its connection back.
     for answer in answers:
-        if error := answer.get("error"):
-            raise _Refused(str(error))
-        yield answer
+        error = error or str(answer.get("error", ""))
+        if not error:
+            yield answer
+    if error:
+        raise _Refused(error)
 
 
 def _digest(answers: Iterable[Mapping[str, Any]]) -> str:
@@ -138,8 +142,11 @@ def _digest(answers: Iterable[Mapping[str, Any]]) -> str:
 
 def _restore(client: Client, reference: str, before: EngineImage | None) -> None:
     """Let a reference of the engine point at what it did before."""
-    if before is None:
-        client.remove_image(reference, noprune=True)
-    else:
+    if before is not None:
         repository, tag = split_reference(reference)
         client.tag(before.id, repository, tag)
+        return
+    image = find_image(client, reference)
+    # With its only name, an image would go too.
+    if image is not None and len(image.tags) > 1:
+        client.remove_image(reference, noprune=True)
