@@ -10,10 +10,11 @@ from stepline.plugins.images_local.trees import Tree
 
 STATUS = "var/lib/dpkg/status"
 _INFO = "var/lib/dpkg/info"
-_TOOLS = frozenset(
-    """apt dpkg debconf gnupg2 debian-archive-keyring python-pip setuptools wheel
-    python-setuptools python-wheel""".split()
-)
+# By their sources. What Debian's setups need is of no use once packages are set up; what
+# Python's do may be imported by packages that say that they need it.
+_INSTALLERS = ("apt", "dpkg", "debconf", "gnupg2", "debian-archive-keyring")
+_PYTHON_TOOLS = ("python-pip", "setuptools", "wheel", "python-setuptools", "python-wheel")
+_PYTHON = "python3"
 _PIP = re.compile(
     r"(?:.*/)?(?:site|dist)-packages/(?:(?:pip|setuptools|wheel)(?:/|-[^/]*-info(?:/|$)|$)"
     r"|(?:pkg_resources|_distutils_hack)(?:/|$)|distutils-precedence\.pth$)"
@@ -59,7 +60,11 @@ def status(debs: Iterable[Deb]) -> str:
 
 
 def left_out(
-    before: Mapping[str, Deb], finished: Mapping[str, Deb], shipped: Collection[str]
+    before: Mapping[str, Deb],
+    finished: Mapping[str, Deb],
+    *,
+    shipped: Collection[str],
+    wanted: Collection[str] = (),
 ) -> frozenset[str]:
     """Return the packages that were in the hook's base for building alone.
 
@@ -69,17 +74,34 @@ def left_out(
         before: Packages of the hook's base.
         finished: Packages after the hook.
         shipped: Names of the packages of the base that images are made of.
+        wanted: Names of packages that were asked for.
     """
     extra = {name: deb for name, deb in before.items() if name not in shipped}
-    tools = {name for name, deb in extra.items() if deb.source in _TOOLS}
+    tools = _tools(extra, finished, set(wanted))
     of_tools = _closure(tools, finished) & extra.keys()
     roots = {
         name
         for name, deb in finished.items()
-        if name not in of_tools or (deb.essential and name not in tools)
+        if name not in tools
+        and (
+            name not in of_tools
+            or name in wanted
+            or deb.essential
+            or deb.source.startswith(_PYTHON)
+        )
     }
     kept = _closure(roots, {k: v for k, v in finished.items() if k not in tools})
     return frozenset(tools | (of_tools - kept))
+
+
+def _tools(extra: Mapping[str, Deb], finished: Mapping[str, Deb], wanted: set[str]) -> set[str]:
+    """Return the tools of a base of hooks, but for those that were asked for or are needed."""
+    installers = {name for name, deb in extra.items() if deb.source in _INSTALLERS}
+    python = {name for name, deb in extra.items() if deb.source in _PYTHON_TOOLS}
+    asked = wanted & (installers | python)
+    new = (finished.keys() - extra.keys()) | wanted
+    plain = {name: deb for name, deb in finished.items() if name not in installers}
+    return (installers | (python - _closure(new, plain))) - _closure(asked, finished)
 
 
 def owned(tree: Tree, names: Collection[str]) -> frozenset[str]:

@@ -81,27 +81,32 @@ def raw_layer(systems: Systems) -> dict[str, Node | None]:
     return _with_parents(found, finished)
 
 
-def shipped_layer(systems: Systems, *, scratch: Path) -> dict[str, Node | None] | None:
-    """Return what goes over the shipped system; None where the step changed nothing of it.
+def shipped_layer(
+    systems: Systems, *, scratch: Path, wanted: Collection[str] = ()
+) -> dict[str, Node | None] | None:
+    """Return what goes over the shipped system; None where that lacks nothing.
 
     Args:
         systems: Before and after the step, and what the layer goes on.
         scratch: An empty folder for files of the layer.
+        wanted: Names of Debian packages that were asked for.
     """
     changed, removed = changed_paths(systems), removed_paths(systems)
-    if not changed and not removed:
-        return None
     shipped, finished = systems.shipped, systems.finished
-    debs = installed(finished)
-    unneeded = left_out(installed(systems.before), debs, installed(shipped).keys())
+    debs, there = installed(finished), installed(shipped)
+    lacking = {name for name in wanted if name in debs and name not in there}
+    if not changed and not removed and not lacking:
+        return None
+    before = installed(systems.before)
+    unneeded = left_out(before, debs, shipped=there.keys(), wanted=lacking)
     found: dict[str, Node | None] = {
         path: finished[path]
-        for path in (*changed, *_inherited(systems, set(changed), unneeded))
+        for path in _kept_paths(systems, set(changed), unneeded)
         if path not in shipped or not same(shipped[path], finished[path])
     }
     found.update((path, None) for path in removed if path in shipped)
     kept = status(deb for name, deb in debs.items() if name not in unneeded)
-    if debs and kept != status(installed(shipped).values()):
+    if debs and kept != status(there.values()):
         found[STATUS] = _file(scratch / "status", kept)
     return _with_parents(found, finished)
 
@@ -115,14 +120,17 @@ def find_text(tree: Mapping[str, Node | None], texts: Collection[str]) -> str | 
     return None
 
 
-def _inherited(systems: Systems, changed: set[str], unneeded: Collection[str]) -> Iterator[str]:
-    """Give what the base of hooks has and the step left alone, but for the tools."""
+def _kept_paths(systems: Systems, changed: set[str], unneeded: Collection[str]) -> Iterator[str]:
+    """Give what the step changed and what the base of hooks had before, but for the tools."""
     dropped = owned(systems.finished, unneeded)
     kept = owned(systems.finished, installed(systems.finished).keys() - set(unneeded))
     for path, node in systems.finished.items():
-        if path in changed or node.is_folder or _NEVER.match(path) or is_pip(path):
+        if path in changed:
+            if path in kept or node.is_folder or path not in dropped:
+                yield path
+        elif node.is_folder or _NEVER.match(path):
             continue
-        if path in kept or not (path in dropped or path.startswith("var/")):
+        elif path in kept or not (path in dropped or is_pip(path) or path.startswith("var/")):
             yield path
 
 

@@ -115,10 +115,10 @@ def _install(
             finished=ended.root,
             shipped=read_layers(steps.tars(bases.slim.image)),
         )
-        tree = shipped_layer(systems, scratch=work / "run")
+        names = [re.split("[:=/]", package)[0] for package in packages]
+        tree = shipped_layer(systems, scratch=work / "run", wanted=names)
         refuse_secrets(tree or {}, settings)
         debs = installed(ended.root)
-        names = [re.split("[:=/]", package)[0] for package in packages]
         return SystemPackages(
             key=key,
             layer=_add(tree, work, steps) if tree else None,

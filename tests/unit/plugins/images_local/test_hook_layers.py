@@ -18,8 +18,11 @@ PACKAGES = {
     "apt": {"files": ["usr/bin/apt"], "Depends": "libgpg, libboth (>= 1)"},
     "libgpg": {"files": ["usr/lib/libgpg.so"]},
     "libboth": {"files": ["usr/lib/libboth.so"]},
+    "pkg-resources": {"files": ["usr/lib/pkg_resources.py"], "Source": "setuptools (66)"},
     "tool": {"files": ["usr/bin/tool"], "Depends": "libboth | libother, base"},
+    "app": {"files": ["usr/bin/app"], "Depends": "pkg-resources, apt"},
 }
+BEFORE = ("base", "sed", "apt", "libgpg", "libboth", "pkg-resources")
 
 
 def system(folder, packages, **files):
@@ -44,12 +47,12 @@ def put(folder, path, text):
     folder.joinpath(path).write_text(text)
 
 
-def systems(tmp_path, finished=(), remove=(), packages=("base", "sed", "apt", "libgpg", "libboth")):
+def systems(tmp_path, finished=(), remove=(), packages=BEFORE):
     """Return systems on a slim base of the package base."""
     # Folders that every system has.
     both = dict.fromkeys(("etc/slim", "root/x", "tmp/y", "run/y", "var/log/y"), "1")
     slim = system(tmp_path / "slim", ["base"], **both)
-    before = system(tmp_path / "before", ["base", "sed", "apt", "libgpg", "libboth"], **both)
+    before = system(tmp_path / "before", BEFORE, **both)
     after = system(tmp_path / "after", packages, **both, **dict(finished))
     for path in remove:
         after.joinpath(path).unlink()
@@ -57,10 +60,10 @@ def systems(tmp_path, finished=(), remove=(), packages=("base", "sed", "apt", "l
     return Systems(**{name: read_folder(folder) for name, folder in trees.items()})
 
 
-def layer(tmp_path, **changes):
+def layer(tmp_path, wanted=(), **changes):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    return shipped_layer(systems(tmp_path, **changes), scratch=scratch)
+    return shipped_layer(systems(tmp_path, **changes), scratch=scratch, wanted=wanted)
 
 
 def files(tree):
@@ -85,14 +88,34 @@ def test_shipped_layer_has_what_the_hook_saw_but_no_tools(tmp_path):
 
 
 def test_shipped_layer_new_package_has_all_that_it_needs(tmp_path):
-    tree = layer(tmp_path, packages=PACKAGES)
+    tree = layer(tmp_path, packages=(*BEFORE, "tool"))
     assert files(tree) == {"usr/bin/tool", "usr/bin/sed", "usr/lib/libboth.so", STATUS}
 
 
 def test_shipped_layer_status_names_the_packages_whose_files_are_there(tmp_path):
-    text = layer(tmp_path, packages=PACKAGES)[STATUS].content.read().decode()
+    text = layer(tmp_path, packages=(*BEFORE, "tool"))[STATUS].content.read().decode()
     named = [line.split()[1] for line in text.splitlines() if line.startswith("Package:")]
     assert named == ["base", "libboth", "sed", "tool"]
+
+
+def test_shipped_layer_new_package_has_what_python_packages_import(tmp_path):
+    tree = layer(tmp_path, packages=(*BEFORE, "app"))
+    assert files(tree) == {"usr/bin/app", "usr/lib/pkg_resources.py", "usr/bin/sed", STATUS}
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [("libgpg", "usr/lib/libgpg.so"), ("apt", "usr/bin/apt")], ids=str
+)
+def test_shipped_layer_has_what_was_asked_for_though_it_was_there(tmp_path, name, path):
+    assert path in layer(tmp_path, wanted=[name])
+
+
+def test_shipped_layer_wanted_package_of_the_slim_base_is_no_change(tmp_path):
+    assert layer(tmp_path, wanted=["base"]) is None
+
+
+def test_shipped_layer_tool_that_was_brought_up_to_date_stays_out(tmp_path):
+    assert "usr/bin/apt" not in layer(tmp_path, finished={"usr/bin/apt": "newer"})
 
 
 def test_shipped_layer_folders_come_with_their_files(tmp_path):
@@ -118,7 +141,7 @@ def test_changed_paths_leave_out_bytecode_that_goes_by_time(tmp_path):
 
 
 def test_raw_layer_has_changes_of_dpkg_too(tmp_path):
-    tree = raw_layer(systems(tmp_path, packages=PACKAGES))
+    tree = raw_layer(systems(tmp_path, packages=(*BEFORE, "tool")))
     assert files(tree) == {"usr/bin/tool", STATUS, "var/lib/dpkg/info/tool.list"}
 
 
