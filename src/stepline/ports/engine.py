@@ -73,6 +73,8 @@ class ContainerSpec:
         terminal: It gets a terminal, for people.
         network: Name of a private network of ours to join in place of the limits' one.
         alias: Its name in that network.
+        volumes: Full paths inside that get an empty volume each, removed with the container.
+        health: Program and arguments that succeed when it is ready; empty for the image's.
     """
 
     image: str
@@ -87,6 +89,8 @@ class ContainerSpec:
     terminal: bool = False
     network: str = ""
     alias: str = ""
+    volumes: Sequence[str] = ()
+    health: Sequence[str] = ()
 
 
 @frozen(kw_only=True)
@@ -108,10 +112,12 @@ class Container(Protocol):
     Attributes:
         id: The engine's id.
         owner: Value of its `LABEL`.
+        image: Id of its image.
     """
 
     id: str
     owner: str
+    image: str
 
     def wait(self, *, timeout_s: float | None = None) -> ContainerEnd | None:
         """Wait for its end; None where it still runs after the time."""
@@ -121,6 +127,14 @@ class Container(Protocol):
 
     def follow(self, tell: Callable[[str], None]) -> None:
         """Pass on what it prints, line by line, until its end."""
+
+    def interact(self, keyboard: int, screen: int) -> None:
+        """Connect a container that was made with a terminal to one of ours, until its end.
+
+        Args:
+            keyboard: Descriptor of the terminal to read from; raw meanwhile.
+            screen: Descriptor to write to.
+        """
 
     def kill(self) -> None:
         """End it by force; no error where it has ended or is gone."""

@@ -15,6 +15,8 @@ _MIB = 1024 * 1024
 _NANO = 1_000_000_000
 # Docker gives 64 MiB, a place to write to that no other limit holds.
 _SHARED_MEMORY_BYTES = 16 * _MIB
+_HEALTH_EVERY_S = 0.5
+_HEALTH_TIMEOUT_S = 10.0
 _TEMPORARY = "rw,noexec,nosuid,nodev,mode=1777"
 
 
@@ -35,6 +37,12 @@ def create_arguments(spec: ContainerSpec) -> dict[str, Any]:
         # Both, so that an entry point of the image does not take the command as arguments.
         program, *rest = spec.command
         arguments |= {"Entrypoint": [program], "Cmd": rest}
+    if spec.health:
+        arguments["Healthcheck"] = {
+            "Test": ["CMD", *spec.health],
+            "Interval": round(_HEALTH_EVERY_S * _NANO),
+            "Timeout": round(_HEALTH_TIMEOUT_S * _NANO),
+        }
     if spec.network:
         endpoint = {"Aliases": [spec.alias]} if spec.alias else {}
         arguments["NetworkingConfig"] = {"EndpointsConfig": {spec.network: endpoint}}
@@ -50,7 +58,10 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
         "NetworkMode": spec.network or spec.limits.network.value,
         "IpcMode": "private",
         "ShmSize": _SHARED_MEMORY_BYTES,
-        "Mounts": [_mount(each) for each in spec.mounts],
+        "Mounts": [
+            *(_mount(each) for each in spec.mounts),
+            *({"Type": "volume", "Target": path} for path in spec.volumes),
+        ],
         # What it prints is read from the attached stream; a log would be a copy on disk.
         "LogConfig": {"Type": "none", "Config": {}},
         **_bounds(spec.limits),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from stepline.plugins.engine_docker.arguments import create_arguments
 from stepline.plugins.engine_docker.connection import Client, Connection
 from stepline.plugins.engine_docker.faults import translated
 from stepline.plugins.engine_docker.output import Output
+from stepline.plugins.engine_docker.terminals import connect
 from stepline.plugins.engine_docker.top_layer import empty_layer, top_layer
 from stepline.ports.engine import LABEL, ContainerEnd, ContainerSpec
 
@@ -25,14 +27,25 @@ class DockerContainer:
         container_id: The engine's id.
         connection: The engine.
         owner: Value of its label.
+        image: Id of its image.
         output: What it prints; None for one that was found, whose output went elsewhere.
+        terminal: Its terminal; None where it has none, or was found.
     """
 
     def __init__(
-        self, container_id: str, connection: Connection, *, owner: str, output: Output | None = None
+        self,
+        container_id: str,
+        connection: Connection,
+        *,
+        owner: str,
+        image: str,
+        output: Output | None = None,
+        terminal: socket.socket | None = None,
     ) -> None:
         self.id = container_id
         self.owner = owner
+        self.image = image
+        self._terminal = terminal
         self._connection = connection
         self._output = output
 
@@ -60,6 +73,17 @@ class DockerContainer:
         """Pass on what it prints, line by line, until its end."""
         if self._output is not None:
             self._output.follow(tell)
+
+    def interact(self, keyboard: int, screen: int) -> None:
+        """Connect its terminal to one of ours, until its end."""
+        if self._terminal is None:
+            return
+
+        def resize(height: int, width: int) -> None:
+            with self._engine() as client, _forgiving(404, 409, 500):
+                client.resize(self.id, height=height, width=width)
+
+        connect(self._terminal, keyboard=keyboard, screen=screen, resize=resize)
 
     def kill(self) -> None:
         """End it by force; no error where it has ended or is gone."""
@@ -130,7 +154,14 @@ def start_container(connection: Connection, spec: ContainerSpec) -> DockerContai
     client, output = connection.client, Output()
     with translated(connection.place):
         made = client.create_container_from_config(create_arguments(spec))["Id"]
-        container = DockerContainer(made, connection, owner=spec.owner, output=output)
+        container = DockerContainer(
+            made,
+            connection,
+            owner=spec.owner,
+            image=spec.image,
+            output=output,
+            terminal=_terminal(client, made) if spec.terminal else None,
+        )
         try:
             # Before the start, so that nothing it prints is missed.
             stream = client.attach(made, stream=True)
@@ -149,7 +180,23 @@ def found_containers(connection: Connection, owner: str) -> list[DockerContainer
     label = f"{LABEL}={owner}" if owner else LABEL
     with translated(connection.place):
         listed = client.containers(all=True, filters={"label": label})
-    return [DockerContainer(each["Id"], connection, owner=each["Labels"][LABEL]) for each in listed]
+    return [
+        DockerContainer(
+            each["Id"], connection, owner=each["Labels"][LABEL], image=each.get("ImageID", "")
+        )
+        for each in listed
+    ]
+
+
+def _terminal(client: Client, container_id: str) -> socket.socket:
+    """Return the terminal of a container that is not started yet."""
+    ways = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+    file = client.attach_socket(container_id, params=ways)
+    # docker-py wraps the socket in a file that can only be read.
+    held: socket.socket = getattr(file, "_sock", file)
+    duplicate = held.dup()
+    duplicate.setblocking(True)
+    return duplicate
 
 
 def _layers(client: Client, image: str) -> int:
