@@ -323,6 +323,7 @@ bench.run("do", {{"code": lines}}, services=Telling())
 """
 STOPS_ITS_WORKER = """
 import signal
+time.sleep(0.5)  # until what was printed is known
 for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
     if b"worker/start.py" in open(f"/proc/{pid}/cmdline", "rb").read() and pid < os.getppid():
         os.kill(pid, signal.SIGSTOP)
@@ -342,7 +343,7 @@ def test_sandbox_platform_that_is_killed_leaves_nothing(bench, slim_base, images
         platform = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
         pid, namespace = (platform.stdout.readline().decode().strip() for _ in range(2))
         assert processes_in(namespace)
-        time.sleep(0.1)
+        time.sleep(1 if then else 0.1)
         platform.kill()
         platform.wait()
         platform.stdout.close()
