@@ -5,9 +5,11 @@ Packages come from wheels that the tests make, in folders or behind an index on 
 
 import csv
 import hashlib
+import io
 import json
 import os
 import sys
+import tarfile
 import threading
 from base64 import b64encode, urlsafe_b64encode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -243,15 +245,19 @@ def test_lock_is_kept_for_the_same_requirements(script, environ, tmp_path):
 @pytest.fixture
 def source_only(script):
     """A task script that requires a package which has no wheel."""
-    import tarfile
-
-    folder = script / "dependencies"
-    folder.mkdir()
-    (folder / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: plates\nVersion: 1.0\n")
-    with tarfile.open(folder / "plates-1.0.tar.gz", "w:gz") as archive:
-        archive.add(folder / "PKG-INFO", "plates-1.0/PKG-INFO")
+    put_source(script / "dependencies", "2.1")
     (script / "requirements.txt").write_text(f"{LOCAL}plates>=1\n")
     return script
+
+
+def put_source(folder, form):
+    """Put a source archive into a folder; from form 2.2 on its metadata holds for wheels too."""
+    folder.mkdir(exist_ok=True)
+    text = f"Metadata-Version: {form}\nName: plates\nVersion: 1.0\n".encode()
+    member = tarfile.TarInfo("plates-1.0/PKG-INFO")
+    member.size = len(text)
+    with tarfile.open(folder / "plates-1.0.tar.gz", "w:gz") as archive:
+        archive.addfile(member, io.BytesIO(text))
 
 
 def test_requirement_without_a_wheel_is_built(source_only, environ, tmp_path):
@@ -267,6 +273,36 @@ def test_requirement_without_a_wheel_is_built(source_only, environ, tmp_path):
     assert "no wheel of plates==1.0: building from source" in said
     again = packages(store, environ).lock(source_only)
     assert again == lock
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["file:dependencies/plates-1.0.tar.gz", "./dependencies/plates-1.0.tar.gz"],
+    ids=["file", "path"],
+)
+@pytest.mark.parametrize("form", ["2.1", "2.2"], ids=["must be asked", "says all"])
+def test_source_that_the_script_brings_is_built(source_only, environ, tmp_path, line, form):
+    def build(requirements, target, folder):
+        assert "plates-1.0.tar.gz" in requirements[0]
+        make_wheel(target, "plates")
+
+    put_source(source_only / "dependencies", form)
+    (source_only / "requirements.txt").write_text(f"--no-index\n{line}\n")
+    layers = packages(LayerStore(tmp_path / "images"), environ, build_wheels=build)
+    lock = layers.lock(source_only)
+    assert lock.text.startswith("plates==1.0 \\\n    --hash=sha256:")
+    assert layers.layer(lock, source_only) is not None
+
+
+@pytest.mark.parametrize("line", ["./project", "-e ./project"], ids=["path", "editable"])
+def test_folder_of_sources_is_refused_with_the_way_to_have_it(script, environ, tmp_path, line):
+    (script / "project").mkdir()
+    (script / "project" / "pyproject.toml").write_text('[project]\nname = "p"\nversion = "1"\n')
+    (script / "requirements.txt").write_text(f"--no-index\n{line}\n")
+    with pytest.raises(ConfigError, match="is a folder of sources") as caught:
+        packages(LayerStore(tmp_path / "images"), environ).lock(script)
+    assert caught.value.where.line == 2
+    assert "image.components" in caught.value.hint
 
 
 def test_built_wheel_is_not_for_other_scripts(source_only, environ, tmp_path):

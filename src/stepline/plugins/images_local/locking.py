@@ -30,6 +30,7 @@ PLATFORM = "x86_64-manylinux_2_28"
 """What wheels must run on: every Debian from bullseye on has this C library, or a newer one."""
 
 _WITHOUT_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
+_SOURCE = re.compile(r"Failed to build `([^`]+)`\s+cause: Building source distributions for")
 _UNREACHABLE = re.compile(
     r"error sending request|client error \(Connect\)|operation timed out|dns error"
     r"|HTTP status (?:client error \((?:401|403|407|429)|server error)|could not be queried"
@@ -74,6 +75,7 @@ def lock_requirements(
     wheels: Path | None = None,
     components: Sequence[Component] = (),
     requirements: Path | None = None,
+    overrides: Sequence[str] = (),
 ) -> str:
     """Return the lock of a folder's requirements.txt; empty where it asks for nothing.
 
@@ -84,6 +86,7 @@ def lock_requirements(
         wheels: Folder of further wheels.
         components: What is installed besides; what they require is in the lock, they are not.
         requirements: A file to read in place of requirements.txt.
+        overrides: What counts in place of anything that is said of those packages.
 
     Raises:
         WithoutWheel: There are requirements that have no wheel.
@@ -92,10 +95,13 @@ def lock_requirements(
     """
     own = requirements or folder / REQUIREMENTS
     with tempfile.TemporaryDirectory() as temporary:
-        further, output = Path(temporary, "further.txt"), Path(temporary, "lock.txt")
+        output, further = Path(temporary, "lock.txt"), Path(temporary, "further.txt")
         further.write_text("\n".join(each.requirement for each in components), encoding="utf-8")
+        over = Path(temporary, "overrides.txt")
+        over.write_text("\n".join(overrides), encoding="utf-8")
         sources = [str(requirements or REQUIREMENTS)] if own.exists() else []
         arguments = ["pip", "compile", *sources, str(further), "--output-file", str(output)]
+        arguments += ["--overrides", str(over)] if overrides else []
         arguments += ["--generate-hashes", "--no-header", "--no-annotate", "--no-build"]
         arguments += target_arguments(runtime)
         arguments += ["--find-links", str(wheels)] if wheels is not None else []
@@ -108,6 +114,35 @@ def lock_requirements(
         text = output.read_text(encoding="utf-8")
     left_out = {_plain(component.name) for component in components}
     return _with_chosen_hashes(text, read_requirements(folder), left_out=left_out)
+
+
+def source_entries(lock: str, folder: Path) -> list[str]:
+    """Return the entries of a lock that name files which are no wheels.
+
+    Args:
+        lock: The lock.
+        folder: What paths in it are relative to.
+
+    Raises:
+        ConfigError: An entry names a folder.
+    """
+    found = []
+    for line in _logical_lines(lock):
+        place = _place_of(line)
+        if line.startswith("-e") or (place and (folder / place.removeprefix("file:")).is_dir()):
+            raise ConfigError(
+                f"{place or line} is a folder of sources, and not a package",
+                where=line_at_fault(read_requirements(folder), place or line),
+                hint="name the folder in config.json, under image.components",
+            )
+        if place and not place.partition("#")[0].endswith(".whl"):
+            found.append(line)
+    return found
+
+
+def is_direct(requirement: str) -> bool:
+    """Tell whether a requirement names a file or an address."""
+    return bool(_place_of(requirement))
 
 
 def asks_for_nothing(folder: Path) -> bool:
@@ -170,9 +205,9 @@ def _conflict(output: str, components: Sequence[Component]) -> ConfigError | Non
 
 def _fault(folder: Path, output: str, runtime: str) -> ConfigError | PlatformError:
     requirements = read_requirements(folder)
-    names = tuple(dict.fromkeys(_WITHOUT_WHEEL.findall(output)))
-    if names:
-        wanted = tuple(_requirement(name, requirements, output) for name in names)
+    names = dict.fromkeys(_WITHOUT_WHEEL.findall(output))
+    wanted = tuple(_requirement(name, requirements, output) for name in names)
+    if wanted := wanted or tuple(dict.fromkeys(_SOURCE.findall(output))):
         return WithoutWheel(
             f"there is no wheel of {mask_credentials(', '.join(wanted))} for Python {runtime} "
             f"on {PLATFORM}:\n{output}",
@@ -221,25 +256,42 @@ def _with_chosen_hashes(lock: str, requirements: str, *, left_out: Collection[st
     for line in _logical_lines(requirements):
         if (name := _NAME.match(line)) and (hashes := _HASH.findall(line)):
             chosen.setdefault(_plain(name[0]), set()).update(hash.lower() for hash in hashes)
-    entries = sorted(_logical_lines(lock))
-    kept = [line for line in entries if _plain(_name_of(line)) not in left_out]
-    return "".join(f"{_chosen(line, chosen, requirements)}\n" for line in kept)
+    kept = [line for line in _logical_lines(lock) if _plain(_name_of(line)) not in left_out]
+    return _formatted([_chosen(line, chosen, requirements) for line in kept])
 
 
 def _chosen(line: str, chosen: Mapping[str, set[str]], requirements: str) -> str:
-    """Return an entry of a lock, one hash to a line."""
-    name, hashes = _name_of(line), sorted(_HASH.findall(line))
+    """Return an entry of a lock with the hashes that the author has chosen."""
+    name = _name_of(line)
     wanted = chosen.get(_plain(name))
-    if wanted is not None:
-        hashes = [hash for hash in hashes if hash in wanted]
-        if not hashes:
-            raise ConfigError(
-                f"no file of {name} has a hash that {REQUIREMENTS} gives",
-                where=line_at_fault(requirements, f"`{name}`"),
-                hint="give the hashes that the package index shows, or none",
-            )
-    text = " ".join(_HASH.sub("", line).split())
-    return " \\\n".join([text, *(f"    --hash={hash}" for hash in hashes)])
+    if wanted is None:
+        return line
+    hashes = [hash for hash in _HASH.findall(line) if hash in wanted]
+    if not hashes:
+        raise ConfigError(
+            f"no file of {name} has a hash that {REQUIREMENTS} gives",
+            where=line_at_fault(requirements, f"`{name}`"),
+            hint="give the hashes that the package index shows, or none",
+        )
+    return " ".join([_HASH.sub("", line), *(f"--hash={hash}" for hash in hashes)])
+
+
+def _formatted(lines: Collection[str]) -> str:
+    """Return the text of a lock: its entries sorted, one hash to a line."""
+    entries = []
+    for line in sorted(lines):
+        hashes = [f"    --hash={hash}" for hash in sorted(_HASH.findall(line))]
+        entries.append(" \\\n".join([" ".join(_HASH.sub("", line).split()), *hashes]) + "\n")
+    return "".join(entries)
+
+
+def _place_of(line: str) -> str:
+    """Return the address or path that an entry of a lock names; empty for one of an index."""
+    bare = _HASH.sub("", line).partition(" ;")[0].strip()
+    _, direct, place = bare.partition(" @ ")
+    if direct:
+        return place.strip()
+    return bare if bare.startswith((".", "/", "file:")) or "://" in bare else ""
 
 
 def _name_of(line: str) -> str:
@@ -251,7 +303,7 @@ def _name_of(line: str) -> str:
 def _logical_lines(text: str) -> Iterator[str]:
     """Give lines joined where a backslash says so, without comments and empty ones."""
     for line in re.sub(r"\\\s*\n", " ", text).splitlines():
-        if bare := re.sub(r"(^|\s)#.*", "", line).strip():
+        if bare := " ".join(re.sub(r"(^|\s)#.*", "", line).split()):
             yield bare
 
 

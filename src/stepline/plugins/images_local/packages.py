@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stepline.errors import ConfigError
 from stepline.frozen import frozen
 from stepline.model.image import Layer, LayerKind
 from stepline.packages.uv import mask_credentials
@@ -15,8 +16,10 @@ from stepline.plugins.images_local.configs import canonical
 from stepline.plugins.images_local.locking import (
     WithoutWheel,
     asks_for_nothing,
+    is_direct,
     lock_key,
     lock_requirements,
+    source_entries,
 )
 from stepline.plugins.images_local.store import LayerStore
 from stepline.plugins.images_local.tars import write_folder
@@ -151,33 +154,52 @@ class PackageLayers:
 
     def _new_lock(self, folder: Path, key: str, components: Sequence[Component]) -> Locked:
         """Lock, and have wheels built until there is no requirement without."""
-        tried: set[str] = set()
+        overrides: dict[str, list[str]] = {}
         while True:
-            wheels = self._wheels(key)
-            try:
-                text = lock_requirements(
-                    folder,
-                    runtime=self._place.runtime,
-                    environ=self._environ,
-                    wheels=wheels,
-                    components=components,
-                )
-                return Locked(text, wheels)
-            except WithoutWheel as lacking:
-                if tried.issuperset(lacking.requirements) or len(tried) > _MOST_BUILT:
-                    raise
-                tried.update(lacking.requirements)
-                self._tell(f"no wheel of {', '.join(lacking.requirements)}: building from source")
-                self._build(lacking, folder, key)
+            text, fault = self._try_lock(folder, key, components, overrides=overrides)
+            lacking = fault.requirements if fault else source_entries(text, folder)
+            if not lacking:
+                return Locked(text, self._wheels(key))
+            if overrides.keys() >= set(lacking) or len(overrides) > _MOST_BUILT:
+                named = mask_credentials(", ".join(lacking))
+                raise fault or ConfigError(f"no wheel that was built is one of {named}")
+            for requirement in lacking:
+                built = self._build(requirement, folder, key=key)
+                overrides[requirement] = built if is_direct(requirement) else []
 
-    def _build(self, lacking: WithoutWheel, folder: Path, key: str) -> None:
+    def _try_lock(
+        self,
+        folder: Path,
+        key: str,
+        components: Sequence[Component],
+        *,
+        overrides: Mapping[str, Sequence[str]],
+    ) -> tuple[str, WithoutWheel | None]:
+        """Return a lock, or the error that tells which requirements have no wheel."""
+        try:
+            lock = lock_requirements(
+                folder,
+                runtime=self._place.runtime,
+                environ=self._environ,
+                wheels=self._wheels(key),
+                components=components,
+                overrides=[pin for pins in overrides.values() for pin in pins],
+            )
+        except WithoutWheel as error:
+            return "", error
+        return lock, None
+
+    def _build(self, requirement: str, folder: Path, *, key: str) -> list[str]:
+        """Build the wheel of a requirement for a lock; return its name and version."""
+        named = mask_credentials(requirement.partition(" --hash")[0])
+        self._tell(f"no wheel of {named}: building from source")
         target = self._store.folder / "wheels" / key
-        with self._store.temporary() as built:
-            self._build_wheels(lacking.requirements, built, folder)
+        with self._store.temporary() as work:
+            self._build_wheels([requirement], work, folder)
             with self._store.disk():
                 target.mkdir(parents=True, exist_ok=True)
-                for wheel in built.glob("*.whl"):
-                    wheel.replace(target / wheel.name)
+                wheels = [each.replace(target / each.name) for each in work.glob("*.whl")]
+        return ["==".join(wheel.name.split("-")[:2]) for wheel in wheels]
 
     def _wheels(self, key: str) -> Path | None:
         """Return the folder of the wheels that were built for a lock, which is its alone.
