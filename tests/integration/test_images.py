@@ -250,3 +250,4 @@ def run_in(engine, images, image, code):
         return container.output()
     finally:
         container.remove()
+        engine.remove_image(image.id)
