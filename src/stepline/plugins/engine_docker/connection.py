@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from stepline.errors import PlatformError
-from stepline.plugins.engine_docker.faults import translated
+from stepline.plugins.engine_docker.faults import translated, unreachable
 
 Client = Any
 """docker-py's ``APIClient``, half of which its types leave open."""
 
 LEAST_API = "1.41"
 LEAST_ENGINE = "Docker Engine 20.10"
-_LOCAL = "unix:///var/run/docker.sock"
+_UNIX = "unix://"
+_LOCAL = f"{_UNIX}/var/run/docker.sock"
 # A commit or the answer to an archive takes its time on a slow disk.
 _PATIENCE_S = 300
 # A worker is waited for on a connection of its own.
@@ -67,6 +69,7 @@ class Connection:
             raise PlatformError(
                 "docker-py, which speaks with engines, is missing", hint=hint
             ) from error
+        self._try_socket()
         with translated(self.place):
             client = self._make(LEAST_API)
             self.version = client.version(api_version=False)
@@ -79,6 +82,16 @@ class Connection:
             client.close()
             client = self._make(least)
         return client
+
+    def _try_socket(self) -> None:
+        """Raise what keeps us from a socket of this machine; docker-py would leak its own."""
+        if not self.place.startswith(_UNIX):
+            return
+        try:
+            with socket.socket(socket.AF_UNIX) as own:
+                own.connect(self.place.removeprefix(_UNIX))
+        except OSError as error:
+            raise unreachable(error, self.place) from error
 
     def _make(self, api: str) -> Client:
         from docker import APIClient
@@ -93,7 +106,7 @@ class Connection:
                 timeout=_PATIENCE_S,
                 max_pool_size=_KEPT_CONNECTIONS,
             )
-        if self.place.startswith("unix:"):
+        if self.place.startswith(_UNIX):
             # No proxy and no ~/.netrc is meant for a socket of this machine.
             client.trust_env = False
         return client
