@@ -42,7 +42,7 @@ def machine(tmp_path, engine):
 def publish(slim_base, engine, registry, tmp_path):
     """Puts an image into the registry, made of the base with other words in its config."""
     base = slim_base.base("3.11", BaseVariant.SLIM, tell=lambda line: None).image
-    made = []
+    made = set()
 
     def push(name, *, layers=base.layers, architecture="amd64", **config):
         plain = json.loads(base.config)
@@ -55,13 +55,14 @@ def publish(slim_base, engine, registry, tmp_path):
         engine.load([layer.digest for layer in layers], writer(slim_base, image))
         reference = f"{registry}/own-images/{name}:v1"
         engine.tag(image.id, reference)
-        made.append(reference)
+        made.add(image.id)
         digest = engine.push(image.id, reference, None)
         return reference, f"{reference.rpartition(':')[0]}@{digest}"
 
     yield push
-    for reference in made:
-        engine.untag(reference)
+    for each in made:
+        if engine.image(each) is not None:
+            engine.remove_image(each)
 
 
 def writer(images, image):
