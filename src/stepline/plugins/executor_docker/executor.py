@@ -11,13 +11,15 @@ from stepline.errors import PlatformError, SteplineError
 from stepline.frozen import frozen
 from stepline.model.image import Image
 from stepline.model.task import Isolation, Limits
-from stepline.plugins.executor_docker.containers import SCRATCH, Held, worker_container
+from stepline.plugins.executor_docker.containers import worker_container
 from stepline.plugins.executor_docker.folders import SharedFolder, SharedFolders
 from stepline.plugins.executor_docker.host import ContainerHost
 from stepline.plugins.executor_docker.owners import is_orphaned, own_name
 from stepline.ports.engine import Container
 from stepline.ports.executor import ExecutorOptions, ScriptVersion, Seat
 from stepline.ports.freed import Freed
+from stepline.workers.held import Held
+from stepline.workers.inside import SCRATCH
 from stepline.workers.pool import IDLE_SECONDS, WorkerPool
 from stepline.workers.seat import WorkerSeat
 from stepline.workers.worker import Load, Worker

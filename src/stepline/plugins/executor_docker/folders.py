@@ -15,12 +15,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from stepline.workers.folders import remove_folder
+from stepline.workers.inside import GROUP, USER
 from stepline.workers.scratch import is_empty
 
 SOCKET = "worker.sock"
 _PREFIX = "stepline-docker-"
-# The user in images, for a platform that is root: no task runs as root.
-_TASK_USER = 10001
 
 
 class SharedFolder:
@@ -44,8 +43,8 @@ class SharedFolder:
         os.mkdir(self.sockets)
         os.chmod(self.sockets, 0o755)
         os.mkdir(self.scratch, 0o700)
-        if uid == 0:
-            uid = gid = _TASK_USER
+        if uid == 0:  # no task runs as root
+            uid, gid = USER, GROUP
             os.chown(self.scratch, uid, gid)
         self.user = f"{uid}:{gid}"
 

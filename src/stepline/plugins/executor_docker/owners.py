@@ -1,50 +1,17 @@
-"""Whose a container is: the platform process that made it, so that orphans are known."""
+"""Whose a container for tasks is."""
 
 from __future__ import annotations
 
-import os
-import socket
-from pathlib import Path
+from stepline.workers import owners
 
 _KIND = "executor-docker"
 
 
 def own_name() -> str:
     """Return what tells this process from all others, of this machine and of others."""
-    pid = os.getpid()
-    return ":".join(
-        [*_surroundings(), _read("/proc/sys/kernel/random/boot_id"), f"{pid}", _start(pid)]
-    )
+    return owners.own_name(_KIND)
 
 
 def is_orphaned(owner: str) -> bool:
-    """Tell whether an owner is known to be gone.
-
-    It is so only of platforms on this machine that are this user's, and whose process ids
-    mean the same as here: nothing is known of others.
-
-    Args:
-        owner: What `own_name` returned in some process.
-    """
-    *surroundings, boot, pid, start = (owner.split(":") + [""] * 6)[:7]
-    if surroundings != _surroundings() or not pid.isdecimal():
-        return False
-    return boot != _read("/proc/sys/kernel/random/boot_id") or start != _start(int(pid))
-
-
-def _surroundings() -> list[str]:
-    machine = _read("/etc/machine-id") or socket.gethostname()
-    return [_KIND, machine, str(os.stat("/proc/self/ns/pid").st_ino), str(os.geteuid())]
-
-
-def _start(pid: int) -> str:
-    """Return when a process started, in ticks since the boot; empty where it has ended."""
-    state, *rest = _read(f"/proc/{pid}/stat").rpartition(")")[2].split() or [""]
-    return "" if state in ("", "Z", "X") else rest[18]
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
+    """Tell whether an owner is known to be gone."""
+    return owners.is_orphaned(owner, kind=_KIND)
