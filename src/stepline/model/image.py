@@ -168,6 +168,31 @@ class ImageBuild:
         return cls(**{**plain, "image": Image.from_plain(plain["image"])})
 
 
+@frozen(kw_only=True)
+class ServiceSpec:
+    """What tests inside an image need beside them, such as a database.
+
+    Attributes:
+        name: By which tests reach it.
+        image: Reference of its image.
+        environ: Environment variables; shown by ``inspect``, so never secrets.
+        command: Program and arguments; empty for the image's own.
+        user: Who runs it, by name or number; empty for the image's own.
+        health: Program and arguments that succeed when it is ready.
+        volumes: Full paths in it that get an empty volume each.
+        start_within_s: Seconds that it has until it is ready.
+    """
+
+    name: str
+    image: str
+    environ: Mapping[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] = ()
+    user: str = ""
+    health: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    start_within_s: int = 60
+
+
 @frozen
 class Package:
     """Software in an image.

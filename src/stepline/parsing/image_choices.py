@@ -39,12 +39,31 @@ def image_choices(checker: Checker, node: Node | None) -> ImageChoices:
     if node is None:
         return ImageChoices()
     if isinstance(node, Scalar) and isinstance(node.value, str):
-        return ImageChoices(reference=_reference(checker, node, "image"))
+        return ImageChoices(reference=reference_of(checker, node, "image"))
     if not isinstance(node, Mapping):
         checker.wrong_type(node, "image", expected="text or a mapping")
         return ImageChoices()
     checker.keys(node, "image", known=KEYS, required=())
     return _from_mapping(checker, node.entries)
+
+
+def reference_of(checker: Checker, node: Node | None, source: str) -> str:
+    """Return a reference of an image with a tag or a digest; empty where it is none."""
+    text = checker.text(node, source)
+    if text is None or node is None:
+        return ""
+    match = _REFERENCE.fullmatch(text) if len(text) <= _LONGEST_REFERENCE else None
+    if match is None:
+        what = f"`{shorten(text)}` does not name an image of a registry"
+        hint = _reference_hint(text)
+        checker.error("invalid-reference", what, at=node, hint=hint, source=source)
+        return ""
+    if not match[2] and not match[3]:
+        what = f"`{shorten(text)}` names neither a tag nor a digest"
+        hint = f"write {shorten(text)}:TAG, or {shorten(text)}@sha256:… to keep it for good"
+        checker.error("unpinned-reference", what, at=node, hint=hint, source=source)
+        return ""
+    return text
 
 
 def image_positions(node: Node | None) -> dict[str, tuple[int, int]]:
@@ -63,31 +82,13 @@ def _from_mapping(checker: Checker, entries: dict[str, Node]) -> ImageChoices:
     )
     names = _Names(checker, entries)
     return ImageChoices(
-        reference=_reference(checker, entries.get("reference"), "image.reference"),
+        reference=reference_of(checker, entries.get("reference"), "image.reference"),
         command=_command(checker, entries.get("command")),
         groups=names.of("groups", "invalid-group", pattern=_GROUP, rule=_GROUP_RULE),
         system=names.of("system", "invalid-package", pattern=_PACKAGE, rule=_PACKAGE_RULE),
         components=names.of("components", "invalid-folder", pattern=_FOLDER, rule=_FOLDER_RULE),
         max_bytes=megabytes * BYTES_PER_MB if megabytes is not None else None,
     )
-
-
-def _reference(checker: Checker, node: Node | None, source: str) -> str:
-    text = checker.text(node, source)
-    if text is None or node is None:
-        return ""
-    match = _REFERENCE.fullmatch(text) if len(text) <= _LONGEST_REFERENCE else None
-    if match is None:
-        what = f"`{shorten(text)}` does not name an image of a registry"
-        hint = _reference_hint(text)
-        checker.error("invalid-reference", what, at=node, hint=hint, source=source)
-        return ""
-    if not match[2] and not match[3]:
-        what = f"`{shorten(text)}` names neither a tag nor a digest"
-        hint = f"write {shorten(text)}:TAG, or {shorten(text)}@sha256:… to keep it for good"
-        checker.error("unpinned-reference", what, at=node, hint=hint, source=source)
-        return ""
-    return text
 
 
 def _reference_hint(text: str) -> str:

@@ -1,0 +1,118 @@
+"""Room on the disk, from images and containers that nobody needs any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+
+from stepline.app.images.outcomes import Outcomes
+from stepline.app.images.services import remove_forsaken
+from stepline.errors import PlatformError, UserError
+from stepline.frozen import frozen
+from stepline.model.image import ImageBuild
+from stepline.ports.engine import ContainerEngine
+from stepline.ports.images import Images
+
+
+@frozen(kw_only=True)
+class Fate:
+    """What becomes of an image.
+
+    Attributes:
+        build: The image.
+        kept: Why it is kept; empty where it is removed.
+    """
+
+    build: ImageBuild
+    kept: str = ""
+
+
+@frozen(kw_only=True)
+class Pruned:
+    """What pruning did, or would do.
+
+    Attributes:
+        fates: Of all images, oldest first.
+        freed_bytes: On this machine and in its engine; 0 where nothing was to be removed.
+    """
+
+    fates: tuple[Fate, ...]
+    freed_bytes: int
+
+
+def prune(
+    images: Images,
+    engine: Callable[[], ContainerEngine],
+    *,
+    pinned: Collection[str],
+    outcomes: Outcomes,
+    dry_run: bool,
+) -> Pruned:
+    """Remove the images that nothing needs: no tag, published version or container.
+
+    Args:
+        images: Images of this machine.
+        engine: Returns the engine; one that is not there holds and runs nothing.
+        pinned: Digests of the task scripts of published versions.
+        outcomes: Outcomes of tests, forgotten with their images.
+        dry_run: Remove nothing.
+    """
+    used = _Used(engine)
+    if not dry_run:
+        used.remove_ended()
+    fates = tuple(Fate(build=build, kept=_reason(build, pinned, used)) for build in images.builds())
+    freed = 0
+    for fate in fates if not dry_run else ():
+        if not fate.kept:
+            image_id = fate.build.image.id
+            freed += used.remove(image_id) + images.remove(image_id)
+            outcomes.remove(image_id)
+    return Pruned(fates=fates, freed_bytes=freed)
+
+
+def _reason(build: ImageBuild, pinned: Collection[str], used: _Used) -> str:
+    if build.script in pinned:
+        return "published"
+    return used.reason(build.image.id)
+
+
+class _Used:
+    """What a container engine holds, if there is one."""
+
+    def __init__(self, engine: Callable[[], ContainerEngine]) -> None:
+        self._engine: ContainerEngine | None = None
+        self._running: set[str] = set()
+        with suppress(PlatformError):
+            found = engine()
+            found.check()
+            self._engine = found
+            self._look()
+
+    def _look(self) -> None:
+        if self._engine is not None:
+            self._running = {container.image for container in self._engine.containers()}
+
+    def remove_ended(self) -> None:
+        """Remove containers of ours that have ended, and of processes that were killed."""
+        if self._engine is None:
+            return
+        remove_forsaken(self._engine)
+        for container in self._engine.containers():
+            if container.wait(timeout_s=0) is not None:
+                container.remove()
+        self._look()
+
+    def reason(self, image_id: str) -> str:
+        """Return why the engine needs an image; empty where it does not."""
+        if image_id in self._running:
+            return "running"
+        held = self._engine.image(image_id) if self._engine is not None else None
+        return f"tagged {held.tags[0]}" if held is not None and held.tags else ""
+
+    def remove(self, image_id: str) -> int:
+        """Remove an image of the engine; return the freed bytes."""
+        if self._engine is None or self._engine.image(image_id) is None:
+            return 0
+        with suppress(UserError):  # somebody has begun to use it just now
+            return self._engine.remove_image(image_id)
+        return 0

@@ -1,0 +1,206 @@
+"""The tests of a task script: inside its very image, or on the developer's Python."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from stepline.app.images.holding import hold
+from stepline.app.images.kit import find_kit
+from stepline.app.images.outcomes import Outcome, Outcomes
+from stepline.app.images.services import own_name, read_services, started
+from stepline.errors import PlatformError, SettingsError
+from stepline.frozen import frozen
+from stepline.model.image import Image
+from stepline.model.task import Limits, Network
+from stepline.ports.engine import Container, ContainerEngine, ContainerSpec, Credential
+from stepline.ports.executor import ScriptVersion
+from stepline.ports.images import Images
+
+_HOME = "/tmp/stepline"
+_VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
+# Files are opened as ./func/..., from the folder above the task script's.
+_SHELL = (
+    f"mkdir -p {_HOME} && cd {_HOME} && ln -s {{code}} func && "
+    "if command -v bash >/dev/null; then exec bash; else exec sh; fi"
+)
+
+
+@frozen(kw_only=True)
+class Workbench:
+    """What trying out images takes.
+
+    Attributes:
+        images: Images of this machine.
+        engine: Returns the container engine.
+        credential: Returns what the registry of a reference asks for; None for nothing.
+        outcomes: Takes what came of tests.
+        cache_dir: Folder for what may be kept between runs.
+        environ: Environment of the platform.
+        task_env: Environment variables that tasks get.
+        now: Returns the time, ISO 8601, UTC.
+        tell: Told what is going on.
+    """
+
+    images: Images
+    engine: Callable[[], ContainerEngine]
+    credential: Callable[[str], Credential | None]
+    outcomes: Outcomes
+    cache_dir: Path
+    environ: Mapping[str, str]
+    task_env: Mapping[str, str]
+    now: Callable[[], str]
+    tell: Callable[[str], None]
+
+
+@frozen(kw_only=True)
+class Choice:
+    """Which tests are run, and how.
+
+    Attributes:
+        only: Expression that names of tests must match; empty for all tests.
+        debugger: Stop in a debugger where one fails, on this process's terminal.
+        show: Takes each line that they print.
+    """
+
+    only: str = ""
+    debugger: bool = False
+    show: Callable[[str], None]
+
+    @property
+    def arguments(self) -> list[str]:
+        """What is added to the command of pytest."""
+        return [*(["-k", self.only] if self.only else ()), *(["--pdb"] if self.debugger else ())]
+
+
+def test_in_image(version: ScriptVersion, choice: Choice, bench: Workbench) -> int:
+    """Run the tests of a task script inside its image; return pytest's exit code.
+
+    All of its tests, run without a debugger, are what is recorded of the image.
+
+    Raises:
+        UserError: A service beside them does not start.
+        PlatformError: The engine fails, or pytest cannot be had.
+    """
+    image = bench.images.build(version, tell=bench.tell)
+    engine, owner = bench.engine(), own_name()
+    hold(engine, bench.images, image)
+    kit = find_kit(image.runtime, cache_dir=bench.cache_dir, environ=bench.environ, tell=bench.tell)
+    services = read_services(Path(version.folder))
+    with started(
+        services, engine, owner=owner, credential=bench.credential, tell=bench.tell
+    ) as running:
+        choice.show(f"testing inside the image {image.id}, Python {image.runtime}")
+        command = kit.command(image.python, choice.arguments, inside=True)
+        spec = ContainerSpec(
+            image=image.id,
+            command=command,
+            owner=owner,
+            environ=_environ(bench.task_env),
+            mounts=kit.mounts,
+            limits=Limits(memory_mb=None, timeout_s=None, network=Network.NONE),
+            folder=image.code,
+            terminal=choice.debugger,
+            network=running.network,
+        )
+        code = _run(engine, spec, show=choice.show)
+    if not choice.only and not choice.debugger:
+        bench.outcomes.add(
+            Outcome(image=image.id, at=bench.now(), exit_code=code, services=running.images)
+        )
+    choice.show(f"tested inside the image {image.id}, Python {image.runtime}")
+    return code
+
+
+def test_on_machine(folder: Path, choice: Choice, bench: Workbench) -> int:
+    """Run the tests of a task script on the developer's Python; return pytest's exit code.
+
+    Raises:
+        SettingsError: There is no such Python.
+        PlatformError: pytest cannot be had.
+    """
+    python = find_python(bench.environ)
+    runtime = _version_of(python)
+    kit = find_kit(runtime, cache_dir=bench.cache_dir, environ=bench.environ, tell=bench.tell)
+    where = f"on this machine, {python}, Python {runtime}, not inside an image"
+    choice.show(f"testing {where}")
+    environ = {**bench.environ, **bench.task_env, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = kit.command(python, choice.arguments, inside=False)
+    done = subprocess.run(command, cwd=folder, env=environ, check=False)
+    choice.show(f"tested {where}")
+    return done.returncode
+
+
+def open_shell(version: ScriptVersion, bench: Workbench) -> int:
+    """Open a shell in a task script's image, as a task sees it; return its exit code."""
+    image = bench.images.build(version, tell=bench.tell)
+    engine, owner = bench.engine(), own_name()
+    hold(engine, bench.images, image)
+    services = read_services(Path(version.folder))
+    with started(
+        services, engine, owner=owner, credential=bench.credential, tell=bench.tell
+    ) as running:
+        bench.tell(f"a shell inside the image {image.id}; its files cannot be changed")
+        return _run(engine, shell_container(image, bench, network=running.network))
+
+
+def shell_container(image: Image, bench: Workbench, *, network: str = "") -> ContainerSpec:
+    """Return the container of a shell: with the files, user and variables of tasks."""
+    return ContainerSpec(
+        image=image.id,
+        command=["sh", "-c", _SHELL.format(code=image.code)],
+        owner=own_name(),
+        environ=_environ(bench.task_env),
+        limits=Limits(memory_mb=None, timeout_s=None, network=Network.NONE),
+        terminal=True,
+        network=network,
+    )
+
+
+def find_python(environ: Mapping[str, str]) -> str:
+    """Return the developer's Python: of the active environment, else the first on PATH.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    own = environ.get("VIRTUAL_ENV", "")
+    found = os.path.join(own, "bin", "python") if own else ""
+    if not os.access(found, os.X_OK):
+        found = shutil.which("python3", path=environ.get("PATH")) or ""
+    if not found:
+        raise SettingsError("there is no python3 on PATH", hint="activate an environment")
+    return found
+
+
+def _environ(task_env: Mapping[str, str]) -> dict[str, str]:
+    return {"HOME": _HOME, "TMPDIR": "/tmp", **task_env}
+
+
+def _run(
+    engine: ContainerEngine, spec: ContainerSpec, *, show: Callable[[str], None] = lambda line: None
+) -> int:
+    """Run a container to its end, which comes with ours at the latest."""
+    container: Container = engine.start(spec)
+    try:
+        if spec.terminal:
+            container.interact(0, 1)
+        else:
+            container.follow(show)
+        ended = container.wait()
+    finally:
+        container.remove()
+    if ended is None:
+        raise PlatformError(f"the container {container.id} has no end", retryable=True)
+    return ended.exit_code
+
+
+def _version_of(python: str) -> str:
+    command: Sequence[str] = [python, "-c", _VERSION]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise SettingsError(f"{python} does not run: {error}") from error
+    return done.stdout.strip()
