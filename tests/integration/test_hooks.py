@@ -223,7 +223,7 @@ def test_hook_without_engine_and_root_is_refused_with_both_ways(monkeypatch):
 
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(PlatformError, match="need a container engine, or root") as caught:
-        find_runner(no_engine, lambda layer: Path(), os.environ)
+        find_runner(no_engine, lambda layer: Path(), environ=os.environ)
     assert "no engine answers" in caught.value.what
     assert caught.value.hint == "start one"
 

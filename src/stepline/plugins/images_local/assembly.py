@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from stepline.errors import ConfigError, Location
 from stepline.frozen import frozen
 from stepline.model.image import Image, ImageBuild, Layer, LayerKind
+from stepline.packages.uv import mask_credentials
 from stepline.plugins.images_local.configs import CODE, Contents, derived_image
 from stepline.plugins.images_local.folder_changes import FolderChanges
 from stepline.plugins.images_local.ground import Ground, Site, hook_bases, lay_ground
@@ -75,10 +76,11 @@ class Assembly:
             above += self._component_layers(ground, code, components)
             above.append(self._code_layer(code))
         parts = _parts(components)
+        shown = mask_credentials(lock.text)
         contents = Contents(
             base=ground.base.image.id,
             script=self._version.digest,
-            lock=lock.text,
+            lock=shown,
             components=parts,
             system=ground.system,
         )
@@ -96,7 +98,7 @@ class Assembly:
             name=self._version.name,
             base=ground.base.image.id,
             base_source=ground.base.source,
-            lock=lock.text,
+            lock=shown,
             hook_output=ground.hook_output,
             made_at=made_at,
             parts={**ground.system, **parts},
@@ -132,7 +134,7 @@ class Assembly:
             sdists.build_wheels(
                 requirements,
                 target,
-                folder,
+                folder=folder,
                 bases=hook_bases(self._version, self._site, base=ground.base),
                 steps=self._site.steps(),
                 tell=self._site.tell,

@@ -123,7 +123,7 @@ class Steps:
         )
         return Ended(ended.code, settings.masked(ended.output), ended.root)
 
-    def check(self, image: Image, command: Sequence[str], mount: Mount, *, scratch: Path) -> Ended:
+    def check(self, image: Image, command: Sequence[str], *, mount: Mount, scratch: Path) -> Ended:
         """Run a command in an image, without a network, for two minutes at most."""
         scratch.mkdir()
         order = Order(

@@ -42,7 +42,7 @@ class Site:
         return Steps(self.store, self._runner, self.environ)
 
     def _runner(self) -> Runner:
-        return find_runner(self.options.engine, self.store.path, self.environ)
+        return find_runner(self.options.engine, self.store.path, environ=self.environ)
 
 
 @frozen(kw_only=True)

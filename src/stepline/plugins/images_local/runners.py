@@ -185,6 +185,7 @@ class SandboxRunner:
 def find_runner(
     engine: Callable[[], ContainerEngine],
     path: Callable[[Layer], Path],
+    *,
     environ: Mapping[str, str],
 ) -> Runner:
     """Return where hooks run on this machine.

@@ -29,8 +29,8 @@ _UNREACHABLE = re.compile(
 def build_wheels(
     requirements: Sequence[str],
     target: Path,
-    folder: Path,
     *,
+    folder: Path,
     bases: HookBases,
     steps: Steps,
     tell: Tell,

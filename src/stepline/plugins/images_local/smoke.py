@@ -107,7 +107,7 @@ def check_commands(
     seen.joinpath("commands.json").write_text(json.dumps(plain))
     arguments = (image.python, "-B", f"{_SEEN_AT}/check.py", f"{_SEEN_AT}/commands.json")
     mount = Mount(source=str(seen), target=_SEEN_AT)
-    ended = steps.check(image, arguments, mount, scratch=folder / "scratch")
+    ended = steps.check(image, arguments, mount=mount, scratch=folder / "scratch")
     answer = next((x for x in ended.output.splitlines() if x.startswith(_ANSWER)), None)
     if answer is None:
         raise PlatformError(f"the commands of the hook could not be checked:\n{ended.output}")
