@@ -22,6 +22,7 @@ from stepline.plugins.images_local.locking import lock_requirements
 from stepline.plugins.images_local.packages import PackageLayers
 from stepline.plugins.images_local.store import LayerStore
 from stepline.plugins.images_local.wheels import Place, install_wheels
+from tests.support.images import local_images, put_base, script_version
 from tests.support.wheels import make_wheel
 
 RUNTIME = "3.11"
@@ -332,6 +333,19 @@ def test_password_of_the_index_gets_nowhere(script, environ, index, tmp_path):
     assert len(kept) > 3
     assert not [path for path in kept if PASSWORD.encode() in path.read_bytes()]
     assert PASSWORD not in json.dumps(said)
+
+
+def test_password_in_an_address_is_in_no_record(script, environ, index, tmp_path):
+    address = f"http://user:{PASSWORD}@{index}plates/plates-1.0-py3-none-any.whl"
+    (script / "requirements.txt").write_text(f"plates @ {address}\n")
+    put_base(tmp_path / "images")
+    images, said = local_images(tmp_path / "images", environ), []
+    image = images.build(script_version(script), tell=said.append)
+    record = images.get(image.id)
+    assert "plates @ http://***@127.0.0.1" in record.lock
+    assert PASSWORD not in json.dumps([record.to_plain(), said])
+    packed = images.layer(image.layers[1]).read_bytes()
+    assert PASSWORD.encode() not in packed
 
 
 def test_wrong_password_of_the_index_is_told_without_it(script, environ, index, tmp_path):
