@@ -1,13 +1,14 @@
 """Base images for real: built of Debian packages, run by an engine, fetched from a registry."""
 
+import contextlib
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -146,16 +147,34 @@ def test_base_built_by_two_at_once_is_made_once_and_the_same_as_elsewhere(slim_b
 
 @pytest.mark.debian
 def test_base_half_made_by_a_process_that_was_killed_is_not_used(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", BUILD, str(tmp_path)], stdout=subprocess.PIPE, start_new_session=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", BUILD, str(tmp_path)], stdout=subprocess.PIPE)
     assert b"bookworm" in process.stdout.readline()
-    time.sleep(1)
-    os.killpg(process.pid, signal.SIGKILL)
+    wait_until(lambda: len(using(tmp_path)) > 1)
+    process.kill()
     process.communicate(timeout=10)
+    wait_until(lambda: not using(tmp_path))
+    assert str(tmp_path) not in Path("/proc/mounts").read_text()
     assert list(local_images(tmp_path).bases()) == []
     with LayerStore(tmp_path).temporary() as folder:
         assert list(folder.parent.iterdir()) == [folder]
+
+
+def using(folder):
+    """Return the processes whose words name a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if os.fsencode(folder) in path.read_bytes():
+                found.append(path.parent.name)
+    return found
+
+
+def wait_until(holds):
+    for _ in range(100):
+        if holds():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not come true in 10 s")
 
 
 @pytest.fixture

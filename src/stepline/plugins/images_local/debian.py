@@ -22,6 +22,10 @@ _HERE = Path(__file__).parent
 _MERGE = "/usr/share/mmdebstrap/hooks/merged-usr/setup00.sh"
 _MERGED = "/usr/share/mmdebstrap/hooks/merged-usr/essential00.sh"
 _WITHOUT_MERGED = ("bullseye",)  # has no package that says so
+_KEEPER = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"),
+)
 _TAIL = 30
 _BOTH = (
     "base-files",
@@ -91,7 +95,7 @@ def make_root(
     command = _command(suite, variant, options=options, target=raw, sources=sources)
     # Other users of this machine, which it works as in a user namespace, cannot enter ours.
     temporary = environ if os.geteuid() else {**environ, "TMPDIR": str(folder)}
-    _run(command, environ=temporary)
+    _run([*_keeper(environ), *command], environ=temporary)
     rewrite_root(raw, target)
     raw.unlink()
     tell(f"python{runtime} from Debian packages: {target.stat().st_size >> 20} MiB")
@@ -154,6 +158,20 @@ def _command(
         str(target),
         *(source.line() for source in sources),
     ]
+
+
+def _keeper(environ: Mapping[str, str]) -> Sequence[str]:
+    """Return the command that keeps mmdebstrap's mounts to itself, and ends it with us.
+
+    Root's mmdebstrap mounts /proc and the like in the system that it makes. Outside of a
+    namespace they would stay when it is killed.
+    """
+    import subprocess
+
+    if os.geteuid():
+        return ()  # it makes namespaces itself
+    tried = subprocess.run([*_KEEPER, "true"], env=environ, capture_output=True, check=False)
+    return () if tried.returncode else _KEEPER
 
 
 def _run(command: list[str], *, environ: Mapping[str, str]) -> None:
