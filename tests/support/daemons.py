@@ -74,16 +74,19 @@ class Daemon:
         self._process.wait(_DOWN_S)
 
     def remove(self) -> None:
-        """End what is left of it, and remove its bridge."""
+        """End what is left of it, and remove its bridge and all that it kept."""
         with suppress(AssertionError):
             if self._process is not None and self._process.poll() is None:
                 self.stop()
-        with suppress(OSError, ValueError):
-            pid = int((self._folder / "exec/containerd/containerd.pid").read_text())
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-            if os.fsencode(self._folder) in command:
-                os.kill(pid, signal.SIGTERM)
+        for command in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                if f"{self._folder}/".encode() in command.read_bytes():
+                    os.kill(int(command.parent.name), signal.SIGKILL)
         run("ip", "link", "del", self._bridge)
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for mount in reversed([each for each in mounts if each.startswith(f"{self._folder}/")]):
+            run("umount", "--lazy", mount)
+        shutil.rmtree(self._folder)
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as link:
