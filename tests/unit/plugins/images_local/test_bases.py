@@ -121,3 +121,14 @@ def test_remove_what_is_no_base_is_refused(tmp_path, start):
     put_base(tmp_path)
     with pytest.raises(UserError, match="no base images have an id that starts with"):
         local_images(tmp_path).remove_base(start)
+
+
+def test_build_by_a_user_without_newuidmap_says_what_to_install(tmp_path, monkeypatch):
+    program = tmp_path / "bin" / "mmdebstrap"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    known = bases(tmp_path, environ={"PATH": str(program.parent)})
+    with pytest.raises(PlatformError, match="only by root or in a user namespace") as caught:
+        known.build("bookworm", SLIM, tell=print)
+    assert caught.value.hint == "apt-get install uidmap, or run the command as root"
