@@ -151,8 +151,8 @@ def find_place(*, own: str = _OWN, root: str = _ROOT) -> Place:
     """
     try:
         with open(own) as file:
-            lines = [line.split(":", 2) for line in file.read().splitlines()]
-    except (OSError, ValueError):
+            lines = [line.split(":", 2) for line in file.read().splitlines() if line.count(":") > 1]
+    except OSError:
         return NOWHERE
     first = {
         controller: os.path.normpath(f"{root}/{controller}{path}")
@@ -173,15 +173,20 @@ def remove_forsaken(place: Place) -> None:
     """Remove the cgroups of platforms that are gone."""
     for parent in dict.fromkeys(place.folders.values()):
         with suppress(OSError):
-            for name in os.listdir(parent):
-                pid = name.removeprefix(_PREFIX).partition("-")[0]
-                if not name.startswith(_PREFIX) or os.path.exists(f"/proc/{pid}"):
-                    continue
-                path = os.path.join(parent, name)
-                with suppress(OSError):
-                    # Where processes of others cannot be seen, one may be about to enter it.
-                    if time.time() - os.lstat(path).st_mtime > _FORSAKEN_S:
-                        os.rmdir(path)
+            for name in filter(_is_forsaken, os.listdir(parent)):
+                _remove_old(os.path.join(parent, name))
+
+
+def _is_forsaken(name: str) -> bool:
+    pid = name.removeprefix(_PREFIX).partition("-")[0]
+    return name.startswith(_PREFIX) and not os.path.exists(f"/proc/{pid}")
+
+
+def _remove_old(folder: str) -> None:
+    with suppress(OSError):
+        # Where processes of others cannot be seen, one may be about to enter it.
+        if time.time() - os.lstat(folder).st_mtime > _FORSAKEN_S:
+            os.rmdir(folder)
 
 
 def _second(root: str, path: str) -> Place:

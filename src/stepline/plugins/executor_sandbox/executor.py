@@ -32,6 +32,7 @@ from stepline.workers.seat import WorkerSeat
 from stepline.workers.worker import Load, Worker
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_MIB = 1024 * 1024
 _SDK = os.path.dirname(os.path.dirname(START))
 _START = f"{inside.SDK}/worker/{os.path.basename(START)}"
 
@@ -228,7 +229,7 @@ class SandboxExecutor:
             scratch=scratch,
             environ=_environment(image, self._options.task_env),
             network=held.network,
-            tmp_bytes=held.tmp_bytes,
+            tmp_bytes=_tmp_bytes(held),
             cgroup=cgroup.memory if cgroup is not None else "",
             cgroup_at=cgroup.seen_at if cgroup is not None else "",
         )
@@ -240,6 +241,13 @@ def _held(limits: Limits, machine: _Machine) -> Held:
     if "memory" in machine.place.holds:
         return held
     return Held(None, held.pids, held.cpus, held.tmp_bytes, held.network)
+
+
+def _tmp_bytes(held: Held) -> int | None:
+    """Return the size of temporary folders, which are memory: never more than there may be."""
+    if held.tmp_bytes is None and held.memory_mb is not None:
+        return held.memory_mb * _MIB
+    return held.tmp_bytes
 
 
 def _worker(image: Image, bubblewrap: Bubblewrap) -> list[str]:

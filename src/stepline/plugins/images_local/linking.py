@@ -24,15 +24,22 @@ def link_tree(source: Path, target: Path) -> None:
     waiting = [(str(source), str(target))]
     while waiting:
         there, here = waiting.pop()
-        os.mkdir(here)
-        _take_over(os.stat(there), here)
-        with os.scandir(there) as entries:
-            for entry in entries:
-                path = os.path.join(here, entry.name)
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append((entry.path, path))
-                else:
-                    _link(entry.path, path)
+        waiting += _link_entries(there, here)
+
+
+def _link_entries(source: str, target: str) -> list[tuple[str, str]]:
+    """Make a folder with the files of another; return the folders in it, with where they go."""
+    os.mkdir(target)
+    _take_over(os.stat(source), target)
+    folders = []
+    with os.scandir(source) as entries:
+        for entry in entries:
+            path = os.path.join(target, entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                folders.append((entry.path, path))
+            else:
+                _link(entry.path, path)
+    return folders
 
 
 def sync_disk(path: Path) -> None:
