@@ -14,7 +14,7 @@ _INFO = "var/lib/dpkg/info"
 # Python's do may be imported by packages that say that they need it.
 _INSTALLERS = ("apt", "dpkg", "debconf", "gnupg2", "debian-archive-keyring")
 _PYTHON_TOOLS = ("python-pip", "setuptools", "wheel", "python-setuptools", "python-wheel")
-_PYTHON = "python3"
+_PYTHON = ("python3-", "libpython3")
 _PIP = re.compile(
     r"(?:.*/)?(?:site|dist)-packages/(?:(?:pip|setuptools|wheel)(?:/|-[^/]*-info(?:/|$)|$)"
     r"|(?:pkg_resources|_distutils_hack)(?:/|$)|distutils-precedence\.pth$)"
@@ -87,7 +87,7 @@ def left_out(
             name not in of_tools
             or name in wanted
             or deb.essential
-            or deb.source.startswith(_PYTHON)
+            or name.startswith(_PYTHON)  # pip takes these for requirements that are met
         )
     }
     kept = _closure(roots, {k: v for k, v in finished.items() if k not in tools})

@@ -29,6 +29,10 @@ _NEVER = re.compile(
     r"|etc/(?:passwd|group|shadow|gshadow|subuid|subgid)-|var/lib/dbus/machine-id|\.dockerenv"
     r"|root/\.wget-hsts)$"
 )
+# Not of an optional part.
+_REQUIRES = re.compile(
+    r"^Requires-Dist: *(pip|setuptools|wheel)\b(?!.*\bextra *==)", re.MULTILINE | re.IGNORECASE
+)
 # Bytes 4 to 7 of bytecode: 0 where it holds as long as the source has the same time.
 _FLAGS = slice(4, 8)
 
@@ -98,7 +102,9 @@ def shipped_layer(
     if not changed and not removed and not lacking:
         return None
     before = installed(systems.before)
-    unneeded = left_out(before, debs, shipped=there.keys(), wanted=lacking)
+    unneeded = left_out(
+        before, debs, shipped=there.keys(), wanted=lacking | _required(systems, changed)
+    )
     found: dict[str, Node | None] = {
         path: finished[path]
         for path in _kept_paths(systems, set(changed), unneeded)
@@ -118,6 +124,20 @@ def find_text(tree: Mapping[str, Node | None], texts: Collection[str]) -> str | 
         if node is not None and node.content is not None and _holds(node.content, needles):
             return path
     return None
+
+
+def _required(systems: Systems, changed: Collection[str]) -> set[str]:
+    """Return the Debian packages of the tools that new Python packages require.
+
+    Pip installed none of its own, since it found these.
+    """
+    found: set[str] = set()
+    for path in changed:
+        content = systems.finished[path].content
+        if path.endswith(".dist-info/METADATA") and content is not None:
+            text = content.read().decode("utf-8", "replace")
+            found.update(f"python3-{name.lower()}" for name in _REQUIRES.findall(text))
+    return found
 
 
 def _kept_paths(systems: Systems, changed: set[str], unneeded: Collection[str]) -> Iterator[str]:

@@ -19,10 +19,11 @@ PACKAGES = {
     "libgpg": {"files": ["usr/lib/libgpg.so"]},
     "libboth": {"files": ["usr/lib/libboth.so"]},
     "pkg-resources": {"files": ["usr/lib/pkg_resources.py"], "Source": "setuptools (66)"},
+    "python3-setuptools": {"files": ["usr/lib/setuptools.py"], "Source": "setuptools"},
     "tool": {"files": ["usr/bin/tool"], "Depends": "libboth | libother, base"},
     "app": {"files": ["usr/bin/app"], "Depends": "pkg-resources, apt"},
 }
-BEFORE = ("base", "sed", "apt", "libgpg", "libboth", "pkg-resources")
+BEFORE = ("base", "sed", "apt", "libgpg", "libboth", "pkg-resources", "python3-setuptools")
 
 
 def system(folder, packages, **files):
@@ -108,6 +109,15 @@ def test_shipped_layer_new_package_has_what_python_packages_import(tmp_path):
 )
 def test_shipped_layer_has_what_was_asked_for_though_it_was_there(tmp_path, name, path):
     assert path in layer(tmp_path, wanted=[name])
+
+
+@pytest.mark.parametrize(
+    ("requires", "kept"), [("setuptools>=40", True), ("setuptools ; extra == 'x'", False)]
+)
+def test_shipped_layer_has_the_tool_that_a_new_python_package_requires(tmp_path, requires, kept):
+    info = "opt/site-packages/a-1.dist-info/METADATA"
+    tree = layer(tmp_path, finished={info: f"Name: a\nRequires-Dist: {requires}\n\n"})
+    assert ("usr/lib/setuptools.py" in tree) is kept
 
 
 def test_shipped_layer_wanted_package_of_the_slim_base_is_no_change(tmp_path):
