@@ -289,7 +289,7 @@ def pushes(recorder: Recorder, plugins: Plugins, folder: Path) -> None:
         changed = script(folder, "pushed", main=f"{MAIN}# {time.time_ns()}\n")
         _, image = built(plugins, changed)
         with counting_proxy(address) as (port, count):
-            engine.push(image.id, f"127.0.0.1:{port}/bench/pushed:v{number}", None)
+            engine.push(image.id, f"127.0.0.1:{port}/bench/pushed:v{number}", credential=None)
         sent.append(count())
     recorder.record_limit("push after a change of code / 1 MB", sent[1:], limit=1e6)
 

@@ -186,7 +186,7 @@ def published(engine, registry):
     def publish(tag="1", **how):
         image = tiny_image({"usr/local/bin/python3.11": uuid.uuid4().hex}, **how)
         ids.append(engine.load(list(image.layers), image.write))
-        engine.push(image.id, f"{name}:{tag}", None)
+        engine.push(image.id, f"{name}:{tag}", credential=None)
         return f"{name}:{tag}"
 
     yield publish

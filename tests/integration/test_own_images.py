@@ -56,7 +56,7 @@ def publish(slim_base, engine, registry, tmp_path):
         reference = f"{registry}/own-images/{name}:v1"
         engine.tag(image.id, reference)
         made.add(image.id)
-        digest = engine.push(image.id, reference, None)
+        digest = engine.push(image.id, reference, credential=None)
         return reference, f"{reference.rpartition(':')[0]}@{digest}"
 
     yield push

@@ -108,7 +108,7 @@ class ImageTools:
         return push_image(
             engine,
             build.image.id,
-            reference,
+            reference=reference,
             credential=self._plugins.credential(reference),
             force=force,
             log=MoveLog(self._folder),

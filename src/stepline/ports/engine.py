@@ -229,7 +229,7 @@ class ContainerEngine(Protocol):
                 platform; the error names the connection and the registry.
         """
 
-    def push(self, image_id: str, reference: str, credential: Credential | None) -> str:
+    def push(self, image_id: str, reference: str, *, credential: Credential | None) -> str:
         """Send an image to a registry; return the digest of its manifest.
 
         Raises:

@@ -105,7 +105,7 @@ def test_container_wait_gives_none_while_it_runs(start):
 
 
 def test_container_output_keeps_the_last_and_follow_tells_each_line(start):
-    script = "i=0; while [ $i -lt 9000 ]; do echo line $i >&2; i=$((i+1)); done; echo no end; id -u"
+    script = "i=0; while [ $i -lt 9000 ]; do echo line $i; i=$((i+1)); done; echo no end; id -u"
     container, lines = start("sh", "-c", script), []
     container.follow(lines.append)
     assert lines[-2:] == ["no end", "10001"]

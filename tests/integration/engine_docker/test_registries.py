@@ -25,7 +25,7 @@ def reference(locked):
 def pushed(engine, load, locked, reference):
     """Push a new image; return its id and its reference by digest. The engine has it no more."""
     image_id = load(tiny_image({"own": uuid.uuid4().hex}))
-    digest = engine.push(image_id, reference, locked.credential())
+    digest = engine.push(image_id, reference, credential=locked.credential())
     engine.remove_image(image_id)
     return image_id, f"{reference.rpartition(':')[0]}@{digest}"
 
@@ -67,7 +67,7 @@ def test_registry_wrong_credential_names_connection_and_registry(
     wrong = locked.credential(password="a wrong password")
     calls = {
         "pull": lambda: engine.pull(reference, wrong),
-        "push": lambda: engine.push(tiny, reference, wrong),
+        "push": lambda: engine.push(tiny, reference, credential=wrong),
         "look up": lambda: engine.remote_digest(reference, wrong),
     }
     with pytest.raises(UserError) as caught:
@@ -81,7 +81,7 @@ def test_registry_wrong_credential_names_connection_and_registry(
 
 def test_registry_without_a_credential_says_how_to_give_one(engine, tiny, locked, reference):
     with pytest.raises(UserError, match="wants a login") as caught:
-        engine.push(tiny, reference, None)
+        engine.push(tiny, reference, credential=None)
     assert "'registries'" in caught.value.hint
 
 
@@ -91,14 +91,14 @@ def test_push_that_fails_leaves_a_tag_of_the_engine_where_it_was(
     before = load(tiny_image({"own": uuid.uuid4().hex}))
     engine.tag(before, reference)
     with pytest.raises(UserError):
-        engine.push(tiny, reference, None)
+        engine.push(tiny, reference, credential=None)
     assert engine.image(reference).id == before
 
 
 def test_push_that_fails_leaves_an_image_without_a_name_in_the_engine(engine, load, reference):
     image_id = load(tiny_image({"own": uuid.uuid4().hex}))
     with pytest.raises(UserError):
-        engine.push(image_id, reference, None)
+        engine.push(image_id, reference, credential=None)
     assert engine.image(image_id) is not None
 
 
@@ -125,7 +125,7 @@ def test_pull_tag_that_is_here_reads_one_manifest_and_no_blob(engine, locked, pu
 def test_pull_layers_that_are_here_are_not_read_again(engine, locked, pushed, load):
     other = tiny_image({"own": uuid.uuid4().hex})
     reference = f"{locked.address}/test-{uuid.uuid4().hex[:8]}/other:v1.0.0"
-    engine.push(load(other), reference, locked.credential())
+    engine.push(load(other), reference, credential=locked.credential())
     engine.remove_image(other.id)
     first = engine.pull(pushed[1], locked.credential())
     before = len(locked.requests())
@@ -139,9 +139,13 @@ def test_pull_layers_that_are_here_are_not_read_again(engine, locked, pushed, lo
 
 
 def test_push_layers_that_the_registry_has_are_not_sent_again(engine, load, locked, reference):
-    engine.push(load(tiny_image({"own": uuid.uuid4().hex})), reference, locked.credential())
+    engine.push(
+        load(tiny_image({"own": uuid.uuid4().hex})), reference, credential=locked.credential()
+    )
     before = len(locked.requests())
-    engine.push(load(tiny_image({"own": uuid.uuid4().hex})), reference, locked.credential())
+    engine.push(
+        load(tiny_image({"own": uuid.uuid4().hex})), reference, credential=locked.credential()
+    )
     sent = [
         line for line in locked.requests()[before:] if line.startswith("PUT") and "/blobs/" in line
     ]
@@ -150,7 +154,7 @@ def test_push_layers_that_the_registry_has_are_not_sent_again(engine, load, lock
 
 def test_pull_of_another_platform_names_both_and_does_not_stay(engine, load, locked, reference):
     arm = load(tiny_image({"own": uuid.uuid4().hex}, architecture="arm64"))
-    engine.push(arm, reference, locked.credential())
+    engine.push(arm, reference, credential=locked.credential())
     engine.remove_image(arm)
     with pytest.raises(UserError) as caught:
         engine.pull(reference, locked.credential())
@@ -160,7 +164,7 @@ def test_pull_of_another_platform_names_both_and_does_not_stay(engine, load, loc
 
 def test_remote_digest_is_that_of_the_push_or_none(engine, tiny, locked, reference):
     assert engine.remote_digest(reference, locked.credential()) is None
-    digest = engine.push(tiny, reference, locked.credential())
+    digest = engine.push(tiny, reference, credential=locked.credential())
     assert digest.startswith("sha256:")
     assert engine.remote_digest(reference, locked.credential()) == digest
     engine.untag(reference)
@@ -173,7 +177,10 @@ def test_pull_of_what_the_registry_does_not_have_is_the_callers_fault(engine, lo
 
 def test_registry_that_is_down_may_be_tried_again(engine, tiny):
     reference = f"127.0.0.1:{free_port()}/a/b:v1.0.0"
-    for call in (lambda: engine.push(tiny, reference, None), lambda: engine.pull(reference, None)):
+    for call in (
+        lambda: engine.push(tiny, reference, credential=None),
+        lambda: engine.pull(reference, None),
+    ):
         with pytest.raises(PlatformError, match="cannot be reached") as caught:
             call()
         assert caught.value.retryable

@@ -60,7 +60,7 @@ def test_ecr_image_goes_and_comes_with_the_token(ecr, engine, load, locked, plug
     locked.accept(AWS=TOKEN_HASHES[0], **HASHES)
     reference = f"{locked.address}/test-{uuid.uuid4().hex[:8]}/image:v1.0.0"
     image_id = load(tiny_image({"own": uuid.uuid4().hex}))
-    engine.push(image_id, reference, plugins.credential(reference))
+    engine.push(image_id, reference, credential=plugins.credential(reference))
     engine.remove_image(image_id)
     assert engine.pull(reference, plugins.credential(reference)).id == image_id
     assert ecr.given == 1

@@ -20,7 +20,7 @@ def push(engine, locked, tmp_path):
         return push_image(
             engine,
             image_id,
-            f"{repository}:{tag}",
+            reference=f"{repository}:{tag}",
             credential=locked.credential(),
             force=force,
             log=MoveLog(tmp_path / "images"),

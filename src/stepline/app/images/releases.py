@@ -107,8 +107,8 @@ class MoveLog:
 def push_image(
     engine: ContainerEngine,
     image_id: str,
-    reference: str,
     *,
+    reference: str,
     credential: Credential | None,
     force: bool,
     log: MoveLog,
@@ -132,8 +132,10 @@ def push_image(
     """
     before = engine.remote_digest(reference, credential) if is_release(reference) else None
     if before is None:
-        return Pushed(reference=reference, digest=engine.push(image_id, reference, credential))
-    if _is_image(engine, image_id, reference, digest=before, credential=credential):
+        return Pushed(
+            reference=reference, digest=engine.push(image_id, reference, credential=credential)
+        )
+    if _is_image(engine, image_id, reference=reference, digest=before, credential=credential):
         return Pushed(reference=reference, digest=before, sent=False)
     if not force:
         raise VersionExists(
@@ -142,7 +144,7 @@ def push_image(
         )
     move = Move(at=now(), reference=reference, before=before, image=image_id)
     log.add(move)
-    after = engine.push(image_id, reference, credential)
+    after = engine.push(image_id, reference, credential=credential)
     log.add(Move(**{**asdict(move), "after": after}))
     return Pushed(reference=reference, digest=after, moved_from=before)
 
@@ -155,8 +157,8 @@ def is_release(reference: str) -> bool:
 def _is_image(
     engine: ContainerEngine,
     image_id: str,
-    reference: str,
     *,
+    reference: str,
     digest: str,
     credential: Credential | None,
 ) -> bool:

@@ -63,12 +63,12 @@ class DockerEngine:
         """Have the engine take in an image, sending only the layers that it does not have."""
         with self._engine() as client:
             held = self._held.count(client, layers)
-            return loading.load(client, layers, write, held=held)
+            return loading.load(client, layers, write=write, held=held)
 
     def save(self, image_id: str, target: Path) -> None:
         """Write an image as a docker-archive to a file."""
         with self._engine() as client:
-            loading.save(client, image_id, target)
+            loading.save(client, image_id, target=target)
 
     def tag(self, image_id: str, reference: str) -> None:
         """Point a reference of this engine at an image."""
@@ -91,17 +91,17 @@ class DockerEngine:
     def pull(self, reference: str, credential: Credential | None) -> EngineImage:
         """Fetch an image, unless its digest is here; by digest, no registry is asked then."""
         with self._engine() as client:
-            return registries.pull(client, reference, credential)
+            return registries.pull(client, reference, credential=credential)
 
-    def push(self, image_id: str, reference: str, credential: Credential | None) -> str:
+    def push(self, image_id: str, reference: str, *, credential: Credential | None) -> str:
         """Send an image to a registry; return the digest of its manifest."""
         with self._engine() as client:
-            return registries.push(client, image_id, reference, credential=credential)
+            return registries.push(client, image_id, reference=reference, credential=credential)
 
     def remote_digest(self, reference: str, credential: Credential | None) -> str | None:
         """Return the digest that a registry's reference points at; None where there is none."""
         with self._engine() as client:
-            return registries.remote_digest(client, reference, credential)
+            return registries.remote_digest(client, reference, credential=credential)
 
     # Containers.
 

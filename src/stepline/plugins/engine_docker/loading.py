@@ -17,7 +17,7 @@ _PART_BYTES = 1024 * 1024
 _LOADED = ("Loaded image ID: ", "Loaded image: ")
 
 
-def load(client: Client, layers: Sequence[str], write: WriteArchive, *, held: int) -> str:
+def load(client: Client, layers: Sequence[str], *, write: WriteArchive, held: int) -> str:
     """Have an engine take in an image; return its id.
 
     Args:
@@ -106,7 +106,7 @@ class _Pipe:
                 pass
 
 
-def save(client: Client, image_id: str, target: Path) -> None:
+def save(client: Client, image_id: str, *, target: Path) -> None:
     """Write an image as a docker-archive to a file, which is there only when it is whole."""
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     try:

@@ -24,7 +24,7 @@ class _Refused(Exception):
     """A registry, or the engine on its way to it, said in the stream of an answer."""
 
 
-def pull(client: Client, reference: str, credential: Credential | None) -> EngineImage:
+def pull(client: Client, reference: str, *, credential: Credential | None) -> EngineImage:
     """Fetch an image; one that is named by digest and is here is not asked for again.
 
     Raises:
@@ -32,7 +32,9 @@ def pull(client: Client, reference: str, credential: Credential | None) -> Engin
         PlatformError: The registry cannot be reached.
     """
     known = find_image(client, reference)
-    image = known if known and "@" in reference else _fetched(client, reference, credential)
+    image = (
+        known if known and "@" in reference else _fetched(client, reference, credential=credential)
+    )
     platform = f"{image.os}/{image.architecture}"
     if platform != _PLATFORM:
         if known is None:
@@ -44,7 +46,7 @@ def pull(client: Client, reference: str, credential: Credential | None) -> Engin
     return image
 
 
-def _fetched(client: Client, reference: str, credential: Credential | None) -> EngineImage:
+def _fetched(client: Client, reference: str, *, credential: Credential | None) -> EngineImage:
     repository, tag = split_reference(reference)
     with _asking(Asked("pull", reference, credential)):
         answers = client.pull(
@@ -63,7 +65,7 @@ def _fetched(client: Client, reference: str, credential: Credential | None) -> E
     return image
 
 
-def push(client: Client, image_id: str, reference: str, *, credential: Credential | None) -> str:
+def push(client: Client, image_id: str, *, reference: str, credential: Credential | None) -> str:
     """Send an image to a registry; return the digest of its manifest.
 
     Raises:
@@ -80,12 +82,12 @@ def push(client: Client, image_id: str, reference: str, *, credential: Credentia
             )
             digest = _digest(_heard(answers))
     except BaseException:
-        _restore(client, reference, before)
+        _restore(client, reference, before=before)
         raise
     return digest
 
 
-def remote_digest(client: Client, reference: str, credential: Credential | None) -> str | None:
+def remote_digest(client: Client, reference: str, *, credential: Credential | None) -> str | None:
     """Return the digest that a registry's reference points at; None where there is none."""
     try:
         with _asking(Asked("look up", reference, credential)):
@@ -140,7 +142,7 @@ def _digest(answers: Iterable[Mapping[str, Any]]) -> str:
     return digest
 
 
-def _restore(client: Client, reference: str, before: EngineImage | None) -> None:
+def _restore(client: Client, reference: str, *, before: EngineImage | None) -> None:
     """Let a reference of the engine point at what it did before."""
     if before is not None:
         repository, tag = split_reference(reference)

@@ -21,6 +21,8 @@ FULL = ContainerSpec(
     terminal=True,
     network="net-1",
     alias="db",
+    volumes=("/data",),
+    health=("ready",),
 )
 # All that may ever be set of what the Engine API calls HostConfig.
 ALLOWED = {
@@ -29,7 +31,7 @@ ALLOWED = {
 }  # fmt: skip
 CONFIG = {
     "Image", "Labels", "Env", "User", "WorkingDir", "Tty", "OpenStdin", "StdinOnce",
-    "HostConfig", "Entrypoint", "Cmd", "NetworkingConfig",
+    "HostConfig", "Entrypoint", "Cmd", "NetworkingConfig", "Healthcheck",
 }  # fmt: skip
 
 
@@ -74,7 +76,7 @@ def test_create_arguments_trusted_container_keeps_its_limits_alone():
 
 def test_create_arguments_mount_is_read_only_unless_it_says_otherwise():
     mounts = (Mount(source="/a", target="/b"), Mount(source="/c", target="/d", read_only=False))
-    found = host(replace(FULL, mounts=mounts))["Mounts"]
+    found = host(replace(FULL, mounts=mounts, volumes=()))["Mounts"]
     assert [(each["Type"], each["Source"], each["Target"]) for each in found] == [
         ("bind", "/a", "/b"),
         ("bind", "/c", "/d"),
