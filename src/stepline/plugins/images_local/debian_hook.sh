@@ -12,7 +12,7 @@ if [ "$(chroot "$root" dpkg-query --showformat '${Version}' --show usr-is-merged
   chroot "$root" dpkg --purge usr-is-merged > /dev/null
 fi
 
-rm -f "$root"/etc/apt/sources.list.d/* "$root/etc/apt/apt.conf.d/99mmdebstrap" \
+rm -f "$root"/etc/apt/sources.list.d/* "$root"/etc/apt/apt.conf.d/*mmdebstrap \
   "$root"/etc/apt/auth.conf.d/*
 ln -sf $own/sources.list "$root/etc/apt/sources.list"
 ln -s $own/apt.conf "$root/etc/apt/apt.conf.d/91machine"
