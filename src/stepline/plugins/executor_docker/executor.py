@@ -6,6 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from stepline.errors import PlatformError, SteplineError
 from stepline.frozen import frozen
@@ -23,6 +24,9 @@ from stepline.workers.inside import SCRATCH
 from stepline.workers.pool import IDLE_SECONDS, WorkerPool
 from stepline.workers.seat import WorkerSeat
 from stepline.workers.worker import Load, Worker
+
+_TIDY_SECONDS = 15.0
+_Source = tuple[str, str]
 
 
 @frozen
@@ -82,8 +86,8 @@ class DockerExecutor:
         self._engine = options.engine()
         self._owner = own_name()
         self._folders = SharedFolders(options.scratch, environ)
-        self._images: dict[str, Image] = {}
-        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._images: dict[_Source, Image] = {}
+        self._locks: defaultdict[_Source, threading.Lock] = defaultdict(threading.Lock)
         self._pool: WorkerPool[_Key, WarmContainer] = WorkerPool(idle_s=idle_s)
         self._strays: list[Container] = []
         self._tidying = threading.Thread(target=self._remove_orphans, daemon=True)
@@ -101,7 +105,7 @@ class DockerExecutor:
         """Take a container for one attempt."""
         image, held = self._image(version, self._options.tell), Held.by(limits)
         key = _Key(image.id, self._modules(version), held)
-        start = lambda: self._start(version, key)  # noqa: E731
+        start = partial(self._start, version, key)
         with self._pool.lend(key, start, keep=not limits.fresh) as container:
             scratch = container.folder.scratch
             try:
@@ -125,7 +129,7 @@ class DockerExecutor:
     def close(self) -> None:
         """Remove all containers and their folders."""
         self._pool.close()
-        self._tidying.join()
+        self._tidying.join(_TIDY_SECONDS)
         with suppress(SteplineError):
             for container in self._engine.containers(self._owner):
                 container.remove()
@@ -133,12 +137,13 @@ class DockerExecutor:
 
     def _image(self, version: ScriptVersion, tell: Callable[[str], None]) -> Image:
         """Return a version's image, which the engine had when it was last looked at."""
-        with self._locks[version.digest]:
-            if version.digest not in self._images:
+        source = _source(version)
+        with self._locks[source]:
+            if source not in self._images:
                 image = self._options.images().build(version, tell=tell)
                 self._load(image)
-                self._images[version.digest] = image
-            return self._images[version.digest]
+                self._images[source] = image
+            return self._images[source]
 
     def _load(self, image: Image) -> None:
         """Have the engine hold an image."""
@@ -166,8 +171,8 @@ class DockerExecutor:
             if self._engine.image(image.id) is not None:
                 raise
             # Somebody has removed it meanwhile.
-            with self._locks[version.digest]:
-                self._images.pop(version.digest, None)
+            with self._locks[_source(version)]:
+                self._images.pop(_source(version), None)
         image = self._image(version, self._options.tell)
         if image.id != key.image:
             raise PlatformError(f"the image {key.image} is gone", retryable=True)
@@ -204,3 +209,8 @@ class DockerExecutor:
                 if is_orphaned(container.owner):
                     container.remove()
         self._folders.remove_forsaken()
+
+
+def _source(version: ScriptVersion) -> _Source:
+    """Return what an image is made of."""
+    return version.digest, version.runtime
