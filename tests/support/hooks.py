@@ -37,6 +37,7 @@ class HookBench:
         self.said: list[str] = []
         self.write("main.py", "def f(input, context):\n    return {}\n")
         self.write("requirements.txt", "")
+        self.write("README.md", f"No image of it was ever made: {uuid.uuid4()}\n")
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the task script."""
