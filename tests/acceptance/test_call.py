@@ -77,3 +77,16 @@ def test_call_wrong_words_exit_with_2_and_say_what(project, script, words, what)
     assert result.returncode == 2
     assert what in result.stderr
     assert not (project.folder / "results").exists()
+
+
+def test_call_limit_that_the_executor_cannot_hold_is_refused_at_once(project, script):
+    result = call(project, "show", "--network", "none")
+    assert result.returncode == 2
+    assert "the executor 'process' cannot hold the limit: network 'none'" in result.stderr
+    assert not (project.folder / "results").exists()
+
+
+def test_call_in_a_fresh_place_and_with_the_hosts_network_is_recorded(project, script):
+    result = call(project, "show", "--network", "host", "--fresh")
+    assert result.returncode == 0
+    assert project.record()["executor"]["limits"] == {"network": "host", "fresh": True}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from stepline.errors import PlatformError
+from stepline.errors import PlatformError, SettingsError
 from stepline.model.task import Network, OutcomeKind
 from stepline.plugins.executor_sandbox import cgroups
 from stepline.plugins.executor_sandbox.bubblewrap import find_bubblewrap
@@ -147,7 +147,7 @@ def test_sandbox_network_host_is_that_of_the_machine(bench):
 
 
 def test_sandbox_network_bridge_is_refused(bench):
-    with pytest.raises(PlatformError) as raised:
+    with pytest.raises(SettingsError) as raised:
         do(bench, "", network=Network.BRIDGE)
     assert raised.value.what == "the executor 'sandbox' cannot hold the limit: network 'bridge'"
     assert "'docker'" in raised.value.hint
@@ -229,7 +229,7 @@ def test_sandbox_whole_that_is_out_of_memory_says_so(bench):
     ("limits", "words"), [({"pids": 5}, "pids"), ({"pids": 5, "cpus": 1.0}, "pids, cpus")]
 )
 def test_sandbox_limit_that_takes_cgroups_is_refused_without(plain_bench, limits, words):
-    with pytest.raises(PlatformError) as raised:
+    with pytest.raises(SettingsError) as raised:
         do(plain_bench, "", **limits)
     assert raised.value.what == f"the executor 'sandbox' cannot hold the limit: {words}"
     assert "as root" in raised.value.hint

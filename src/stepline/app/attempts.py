@@ -153,7 +153,7 @@ def run_attempt(
         The record that was kept.
 
     Raises:
-        UserError: The task script's environment cannot be made.
+        UserError: The task script's environment cannot be made, or a limit not be held.
         PlatformError: This machine cannot make it, or nothing could be kept.
     """
     files = AttemptFiles(platform.catalog, platform.store)

@@ -162,7 +162,8 @@ class Executor(Protocol):
             limits: Those of the attempt.
 
         Raises:
-            PlatformError: There is no place, or it cannot hold the limits.
+            SettingsError: This executor cannot hold one of the limits here.
+            PlatformError: There is no place.
         """
 
     def cancel(self, task_id: str) -> None:

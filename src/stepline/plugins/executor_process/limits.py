@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepline.errors import PlatformError
+from stepline.errors import SettingsError
 from stepline.model.task import Limits, Network
 
 _UNHELD = ("pids", "cpus", "tmp_bytes")
@@ -12,13 +12,13 @@ def refuse_unheld(limits: Limits) -> None:
     """Refuse an attempt whose limits a plain process cannot be held to.
 
     Raises:
-        PlatformError: A limit is asked for that would be ignored.
+        SettingsError: A limit is asked for that would be ignored.
     """
     unheld = [name for name in _UNHELD if getattr(limits, name) is not None]
     if limits.network is not Network.HOST:
         unheld.append(f"network '{limits.network.value}'")
     if unheld:
-        raise PlatformError(
+        raise SettingsError(
             f"the executor 'process' cannot hold the limit: {', '.join(unheld)}",
             hint="leave it out, or use an executor that runs tasks in containers",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepline.errors import PlatformError
+from stepline.errors import SettingsError
 from stepline.model.task import Limits, Network
 from stepline.plugins.executor_sandbox.bubblewrap import Bubblewrap
 from stepline.plugins.executor_sandbox.cgroups import Place
@@ -14,7 +14,7 @@ def refuse_unheld(limits: Limits, *, place: Place, bubblewrap: Bubblewrap) -> No
     """Refuse an attempt whose limits a sandbox here cannot be held to.
 
     Raises:
-        PlatformError: A limit is asked for that would be ignored.
+        SettingsError: A limit is asked for that would be ignored.
     """
     unheld = [
         name
@@ -26,7 +26,7 @@ def refuse_unheld(limits: Limits, *, place: Place, bubblewrap: Bubblewrap) -> No
     if limits.network is Network.BRIDGE:
         unheld.append(f"network '{limits.network.value}'")
     if unheld:
-        raise PlatformError(
+        raise SettingsError(
             f"the executor 'sandbox' cannot hold the limit: {', '.join(unheld)}",
             hint=_hint(unheld),
         )
