@@ -33,7 +33,7 @@ def test_call_puts_pointers_and_json_into_the_input(project, script):
     project.write("b.txt", "b")
     files = ("--file", "one=a.txt", "--file", "two=b.txt", "--config", "n=5")
     result = call(project, "show", *files, "--input", '{"x": [1], "two": 2}')
-    assert (result.returncode, result.stderr) == (0, "")
+    assert result.returncode == 0, result.stderr
     output = project.record()["output"]
     assert output["input"]["x"] == [1]
     assert output["input"]["one"]["fileKey"].endswith("/RAW/a.txt")
