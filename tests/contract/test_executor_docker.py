@@ -16,7 +16,6 @@ from tests.contract.executor_suite.limits import *  # noqa: E402, F403
 from tests.contract.executor_suite.outcomes import *  # noqa: E402, F403
 from tests.contract.executor_suite.output import *  # noqa: E402, F403
 from tests.support.containers import DockerBench  # noqa: E402
-from tests.support.engines import *  # noqa: E402, F403
 from tests.support.executors import LIMITS  # noqa: E402
 
 pytestmark = pytest.mark.docker

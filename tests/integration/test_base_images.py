@@ -21,7 +21,6 @@ from stepline.plugins.images_local.store import LayerStore
 from stepline.plugins.images_local.trees import read_layers
 from stepline.ports.engine import ContainerSpec, Mount
 from stepline.ports.images import ImageOptions
-from tests.support.engines import *  # noqa: F403
 from tests.support.engines import SUITES
 from tests.support.images import local_images, no_engine
 from tests.support.tiny_images import tiny_image

@@ -12,7 +12,6 @@ import pytest
 
 from stepline.bootstrap import Plugins
 from tests.support.daemons import own_daemon
-from tests.support.engines import *  # noqa: F403
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 

@@ -20,7 +20,7 @@ from stepline.plugins.executor_docker import owners
 from stepline.workers import worker
 from tests.support.containers import DockerBench
 from tests.support.daemons import own_daemon
-from tests.support.engines import *  # noqa: F403
+from tests.support.engines import engine_environ
 from tests.support.executors import Services, wait_until
 
 pytestmark = pytest.mark.docker
@@ -211,7 +211,7 @@ def test_docker_executor_idle_container_takes_at_most_30_mb(bench):
 
     for number in range(50):
         assert bench.run("echo", number).succeeded
-    client = APIClient(base_url=engine_environ().get("DOCKER_HOST"))  # noqa: F405
+    client = APIClient(base_url=engine_environ().get("DOCKER_HOST"))
     try:
         told = client.stats(bench.engine.started[0].id, stream=False)["memory_stats"]
     finally:
@@ -247,7 +247,7 @@ def test_docker_executor_secret_is_in_no_place_where_others_look(bench, engine, 
     )
     thread.start()
     assert services.has_line.wait(30)
-    client = APIClient(base_url=engine_environ().get("DOCKER_HOST"))  # noqa: F405
+    client = APIClient(base_url=engine_environ().get("DOCKER_HOST"))
     try:
         shown = json.dumps(client.inspect_container(bench.engine.started[0].id))
     finally:
@@ -297,7 +297,7 @@ def test_docker_executor_orphans_of_a_platform_that_was_killed_are_removed(
     platform = subprocess.Popen(
         [sys.executable, "-c", PLATFORM, *map(str, words)],
         cwd=ROOT,
-        env={**engine_environ(), "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"},  # noqa: F405
+        env={**engine_environ(), "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"},
         stdout=subprocess.PIPE,
     )
     with platform:
@@ -347,7 +347,7 @@ def as_somebody():
     """Return a way to have something done, in a copy of this process, as another user."""
     if os.geteuid():
         pytest.skip("only root can become somebody else")
-    environ = engine_environ()  # noqa: F405
+    environ = engine_environ()
     host = environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
 
     def act(uid, do):
@@ -394,7 +394,7 @@ def test_docker_executor_tasks_are_the_platforms_user_unless_that_is_root(
             return image
 
     def act():
-        engine = Plugins(open_folder / "cache", engine_environ()).engine()  # noqa: F405
+        engine = Plugins(open_folder / "cache", engine_environ()).engine()
         own = DockerBench(engine, Made(), open_folder, code=open_folder / "code")
         echoed = own.run("echo", long).value == long
         ids = own.run("user").value["ids"]

@@ -12,7 +12,6 @@ from stepline.model.image import LayerKind
 from stepline.plugins.images_local.hooks import Hooks
 from stepline.plugins.images_local.runners import OWNER, find_runner
 from stepline.plugins.images_local.trees import read_layers
-from tests.support.engines import *  # noqa: F403
 from tests.support.hooks import HookBench, make_command_wheel, make_sdist
 from tests.support.images import script_version
 from tests.support.private_index import private_index

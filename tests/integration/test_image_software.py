@@ -8,7 +8,6 @@ import pytest
 
 from stepline.model.image import BaseVariant
 from stepline.plugins.images_local.software import read_files
-from tests.support.engines import *  # noqa: F403
 from tests.support.images import local_images, script_version
 from tests.support.wheels import make_wheel
 

@@ -9,7 +9,6 @@ import pytest
 
 from stepline.errors import SteplineError
 from stepline.ports.engine import Container, ContainerEngine, ContainerSpec
-from tests.support.engines import engine  # noqa: F401 - a fixture
 from tests.support.registries import LockedRegistry, locked_registry
 from tests.support.tiny_images import TinyImage, tiny_image
 
@@ -18,7 +17,7 @@ Load = Callable[[TinyImage], str]
 
 
 @pytest.fixture(scope="session")
-def tiny(engine: ContainerEngine) -> Iterator[str]:  # noqa: F811
+def tiny(engine: ContainerEngine) -> Iterator[str]:
     """Id of a small image in the engine."""
     image = tiny_image({"owner": uuid.uuid4().hex})
     engine.load(list(image.layers), image.write)
@@ -28,7 +27,7 @@ def tiny(engine: ContainerEngine) -> Iterator[str]:  # noqa: F811
 
 
 @pytest.fixture
-def start(engine: ContainerEngine, tiny: str) -> Iterator[Start]:  # noqa: F811
+def start(engine: ContainerEngine, tiny: str) -> Iterator[Start]:
     """Starts containers of the small image, and removes them in the end."""
     owner = f"test-{uuid.uuid4().hex}"
 
@@ -42,7 +41,7 @@ def start(engine: ContainerEngine, tiny: str) -> Iterator[Start]:  # noqa: F811
 
 
 @pytest.fixture
-def load(engine: ContainerEngine) -> Iterator[Load]:  # noqa: F811
+def load(engine: ContainerEngine) -> Iterator[Load]:
     """Loads images, and removes them in the end."""
     ids = []
 
