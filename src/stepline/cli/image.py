@@ -58,9 +58,9 @@ def test_image(folder: Path, *, local: bool, pdb: bool, only: str) -> int:
     with _tools() as tools:
         choice = Choice(only=only, debugger=pdb, show=click.echo)
         if local:
-            code = test_on_machine(folder, choice, tools.bench)
+            code = test_on_machine(folder, choice, bench=tools.bench)
         else:
-            code = test_in_image(tools.pin(folder), choice, tools.bench)
+            code = test_in_image(tools.pin(folder), choice, bench=tools.bench)
     return min(code, 1)
 
 

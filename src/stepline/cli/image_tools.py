@@ -104,7 +104,7 @@ class ImageTools:
         if not untested:
             self.outcomes.require(build.image.id)
         engine = self.engine()
-        hold(engine, self.images, build.image)
+        hold(build.image, images=self.images, engine=engine)
         return push_image(
             engine,
             build.image.id,

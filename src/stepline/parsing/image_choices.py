@@ -39,7 +39,7 @@ def image_choices(checker: Checker, node: Node | None) -> ImageChoices:
     if node is None:
         return ImageChoices()
     if isinstance(node, Scalar) and isinstance(node.value, str):
-        return ImageChoices(reference=reference_of(checker, node, "image"))
+        return ImageChoices(reference=reference_of(checker, node, source="image"))
     if not isinstance(node, Mapping):
         checker.wrong_type(node, "image", expected="text or a mapping")
         return ImageChoices()
@@ -47,7 +47,7 @@ def image_choices(checker: Checker, node: Node | None) -> ImageChoices:
     return _from_mapping(checker, node.entries)
 
 
-def reference_of(checker: Checker, node: Node | None, source: str) -> str:
+def reference_of(checker: Checker, node: Node | None, *, source: str) -> str:
     """Return a reference of an image with a tag or a digest; empty where it is none."""
     text = checker.text(node, source)
     if text is None or node is None:
@@ -82,7 +82,7 @@ def _from_mapping(checker: Checker, entries: dict[str, Node]) -> ImageChoices:
     )
     names = _Names(checker, entries)
     return ImageChoices(
-        reference=reference_of(checker, entries.get("reference"), "image.reference"),
+        reference=reference_of(checker, entries.get("reference"), source="image.reference"),
         command=_command(checker, entries.get("command")),
         groups=names.of("groups", "invalid-group", pattern=_GROUP, rule=_GROUP_RULE),
         system=names.of("system", "invalid-package", pattern=_PACKAGE, rule=_PACKAGE_RULE),

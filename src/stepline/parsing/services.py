@@ -50,7 +50,7 @@ def _service(checker: Checker, node: Mapping, name: str) -> ServiceSpec:
     seconds = checker.integer(within, join(name, "startWithinSec"), low=1, high=MAX_START_S)
     return ServiceSpec(
         name=name,
-        image=reference_of(checker, entries.get("image"), join(name, "image")),
+        image=reference_of(checker, entries.get("image"), source=join(name, "image")),
         environ=_environ(checker, entries.get("env"), join(name, "env")),
         command=_command(checker, entries.get("command"), join(name, "command")),
         user=checker.text(entries.get("user"), join(name, "user")) or "",

@@ -12,7 +12,7 @@ from stepline.ports.images import Images
 _SHORTEST = 4
 
 
-def hold(engine: ContainerEngine, images: Images, image: Image) -> None:
+def hold(image: Image, *, images: Images, engine: ContainerEngine) -> None:
     """Have an engine hold an image.
 
     Raises:
@@ -49,7 +49,7 @@ def find_build(images: Images, words: str) -> ImageBuild:
 
 
 def fetch(
-    engine: ContainerEngine, reference: str, credential: Callable[[str], Credential | None]
+    engine: ContainerEngine, reference: str, *, credential: Callable[[str], Credential | None]
 ) -> EngineImage:
     """Return an image that is not ours, fetched unless the engine has it.
 

@@ -6,12 +6,15 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from stepline.app.images.outcomes import Outcomes
-from stepline.app.images.services import remove_forsaken
+from stepline.app.images.services import KIND
 from stepline.errors import PlatformError, UserError
 from stepline.frozen import frozen
 from stepline.model.image import ImageBuild
 from stepline.ports.engine import ContainerEngine
 from stepline.ports.images import Images
+from stepline.workers.owners import is_orphaned
+
+_KINDS = (KIND, "executor-docker")
 
 
 @frozen(kw_only=True)
@@ -59,7 +62,7 @@ def prune(
     """
     used = _Used(engine)
     if not dry_run:
-        used.remove_ended()
+        used.remove_forsaken()
     fates = tuple(Fate(build=build, kept=_reason(build, pinned, used)) for build in images.builds())
     freed = 0
     for fate in fates if not dry_run else ():
@@ -92,13 +95,12 @@ class _Used:
         if self._engine is not None:
             self._running = {container.image for container in self._engine.containers()}
 
-    def remove_ended(self) -> None:
-        """Remove containers of ours that have ended, and of processes that were killed."""
+    def remove_forsaken(self) -> None:
+        """Remove containers of processes that were killed; others see to their own."""
         if self._engine is None:
             return
-        remove_forsaken(self._engine)
         for container in self._engine.containers():
-            if container.wait(timeout_s=0) is not None:
+            if any(is_orphaned(container.owner, kind=kind) for kind in _KINDS):
                 container.remove()
         self._look()
 

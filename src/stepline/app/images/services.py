@@ -21,7 +21,8 @@ from stepline.workers import owners
 FILES = (Path("tests", "services.yml"), Path("tests", "services.yaml"))
 _POLL_S = 0.1
 _LAST_LINES = 20
-_KIND = "image-test"
+KIND = "image-test"
+"""What containers of tests are made for."""
 
 
 @frozen(kw_only=True)
@@ -39,7 +40,7 @@ class Running:
 
 def own_name() -> str:
     """Return what containers and networks of this process are marked with."""
-    return owners.own_name(_KIND)
+    return owners.own_name(KIND)
 
 
 def read_services(folder: Path) -> tuple[ServiceSpec, ...]:
@@ -89,7 +90,7 @@ def started(
     if not services:
         yield Running(images={})
         return
-    images = {each.name: fetch(engine, each.image, credential).id for each in services}
+    images = {each.name: fetch(engine, each.image, credential=credential).id for each in services}
     network = f"stepline-test-{os.getpid()}-{os.urandom(4).hex()}"
     containers: list[Container] = []
     engine.make_network(network, owner)
@@ -112,7 +113,7 @@ def started(
 def remove_forsaken(engine: ContainerEngine) -> None:
     """Remove containers of tests whose process was killed."""
     for container in engine.containers():
-        if owners.is_orphaned(container.owner, kind=_KIND):
+        if owners.is_orphaned(container.owner, kind=KIND):
             with suppress(SteplineError):
                 container.remove()
 

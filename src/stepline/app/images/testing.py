@@ -76,7 +76,7 @@ class Choice:
         return [*(["-k", self.only] if self.only else ()), *(["--pdb"] if self.debugger else ())]
 
 
-def test_in_image(version: ScriptVersion, choice: Choice, bench: Workbench) -> int:
+def test_in_image(version: ScriptVersion, choice: Choice, *, bench: Workbench) -> int:
     """Run the tests of a task script inside its image; return pytest's exit code.
 
     All of its tests, run without a debugger, are what is recorded of the image.
@@ -87,7 +87,7 @@ def test_in_image(version: ScriptVersion, choice: Choice, bench: Workbench) -> i
     """
     image = bench.images.build(version, tell=bench.tell)
     engine, owner = bench.engine(), own_name()
-    hold(engine, bench.images, image)
+    hold(image, images=bench.images, engine=engine)
     kit = find_kit(image.runtime, cache_dir=bench.cache_dir, environ=bench.environ, tell=bench.tell)
     services = read_services(Path(version.folder))
     with started(
@@ -115,7 +115,7 @@ def test_in_image(version: ScriptVersion, choice: Choice, bench: Workbench) -> i
     return code
 
 
-def test_on_machine(folder: Path, choice: Choice, bench: Workbench) -> int:
+def test_on_machine(folder: Path, choice: Choice, *, bench: Workbench) -> int:
     """Run the tests of a task script on the developer's Python; return pytest's exit code.
 
     Raises:
@@ -138,7 +138,7 @@ def open_shell(version: ScriptVersion, bench: Workbench) -> int:
     """Open a shell in a task script's image, as a task sees it; return its exit code."""
     image = bench.images.build(version, tell=bench.tell)
     engine, owner = bench.engine(), own_name()
-    hold(engine, bench.images, image)
+    hold(image, images=bench.images, engine=engine)
     services = read_services(Path(version.folder))
     with started(
         services, engine, owner=owner, credential=bench.credential, tell=bench.tell

@@ -31,18 +31,27 @@ def connect(channel: socket.socket, *, keyboard: int, screen: int, resize: Resiz
         watched = [channel.fileno(), keyboard]
         while True:
             ready, _, _ = select.select(watched, [], [])
-            if channel.fileno() in ready:
-                shown = channel.recv(_BLOCK)
-                if not shown:
-                    return
-                _write(screen, shown)
-            if keyboard in ready:
-                typed = os.read(keyboard, _BLOCK)
-                if typed:
-                    channel.sendall(typed)
-                else:  # nobody types any more
-                    watched.remove(keyboard)
-                    channel.shutdown(socket.SHUT_WR)
+            if channel.fileno() in ready and not _show(channel, screen):
+                return
+            if keyboard in ready and not _type(channel, keyboard):
+                watched.remove(keyboard)
+
+
+def _show(channel: socket.socket, screen: int) -> bool:
+    """Pass on what is shown; return whether there may be more."""
+    shown = channel.recv(_BLOCK)
+    _write(screen, shown)
+    return bool(shown)
+
+
+def _type(channel: socket.socket, keyboard: int) -> bool:
+    """Pass on what is typed; return whether there may be more."""
+    typed = os.read(keyboard, _BLOCK)
+    if typed:
+        channel.sendall(typed)
+    else:
+        channel.shutdown(socket.SHUT_WR)
+    return bool(typed)
 
 
 def _write(screen: int, shown: bytes) -> None:
