@@ -54,7 +54,7 @@ def text_of(tree, path):
 
 @pytest.mark.debian
 @pytest.mark.parametrize("runtime", SUITES)
-def test_base_slim_has_the_python_and_none_of_the_tools(all_bases, runtime):
+def test_4_04_base_slim_has_the_python_and_none_of_the_tools(all_bases, runtime):
     base = base_of(all_bases, runtime=runtime)
     tree = tree_of(all_bases, base)
     assert base.source == f"debian:{SUITES[runtime]}"

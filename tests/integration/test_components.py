@@ -11,11 +11,11 @@ import pytest
 from stepline.app.images.holding import hold
 from stepline.errors import ConfigError
 from stepline.model.image import LayerKind
+from stepline.model.task import Limits
 from stepline.plugins.images_local.components import Component, folder_digest
 from stepline.plugins.images_local.conflicts import refuse_unlocked
 from stepline.plugins.images_local.locking import lock_requirements
 from stepline.ports.engine import ContainerSpec
-from tests.support.engines import *  # noqa: F403
 from tests.support.images import local_images, put_base, script_version
 from tests.support.wheels import make_wheel
 
@@ -106,7 +106,7 @@ CONFLICTS = {
 
 
 @pytest.mark.parametrize(("made", "own", "words"), CONFLICTS.values(), ids=CONFLICTS)
-def test_components_that_conflict_are_named_with_the_package(
+def test_2_10_components_that_conflict_are_named_with_the_package(
     tmp_path, environ, component, made, own, words
 ):
     with pytest.raises(ConfigError, match="no version of num suits all of them") as caught:
@@ -116,7 +116,7 @@ def test_components_that_conflict_are_named_with_the_package(
     assert "num" in caught.value.hint
 
 
-def test_components_that_need_what_a_lock_lacks_are_named(component):
+def test_2_10_components_that_need_what_a_lock_lacks_are_named(component):
     known = "num==1.0 \\\n    --hash=sha256:00\n"
     parser = component("parser", "num", "mid")
     with pytest.raises(ConfigError, match="components/parser require: mid") as caught:
@@ -154,7 +154,7 @@ def put_components(folder):
 @pytest.mark.docker
 @pytest.mark.debian
 @pytest.mark.slow
-def test_components_are_all_in_one_image_and_on_its_label(tmp_path, hook_base, engine):
+def test_2_01_components_are_all_in_one_image_and_on_its_label(tmp_path, hook_base, engine):
     """Row 2-01."""
     names = put_components(tmp_path)
     image = hook_base.build(script_version(tmp_path, components=names), tell=print)

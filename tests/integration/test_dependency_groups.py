@@ -175,7 +175,7 @@ def names(text):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("groups", [("main",), ("models",), ("main", "notebook")], ids=" ".join)
-def test_locked_requirements_are_exactly_those_of_the_groups(locked, groups):
+def test_4_01_locked_requirements_are_exactly_those_of_the_groups(locked, groups):
     text = read(locked, *groups)
     assert names(text) == set().union(*(WANTED[group] for group in groups))
     assert text.count("--hash=sha256:") == len(names(text))
@@ -204,7 +204,7 @@ def test_locked_requirements_are_installed_by_their_hashes(locked, index, tmp_pa
     ],
     ids=["changed", "removed", "main", "python"],
 )
-def test_locked_requirements_of_a_stale_lock_are_refused(locked, old, new):
+def test_4_03_locked_requirements_of_a_stale_lock_are_refused(locked, old, new):
     path = locked / "pyproject.toml"
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(ConfigError, match="the lock file does not fit") as caught:
@@ -228,7 +228,7 @@ def test_locked_requirements_on_a_folder_name_the_component_to_add(locked):
 
 
 @pytest.mark.parametrize(("groups", "tool"), [(GROUPS, "uv"), (POETRY_GROUPS, "poetry")])
-def test_locked_requirements_without_a_lock_tell_how_to_make_one(project, groups, tool):
+def test_4_03_locked_requirements_without_a_lock_tell_how_to_make_one(project, groups, tool):
     project.joinpath("pyproject.toml").write_text(PROJECT + groups)
     with pytest.raises(ConfigError, match="there is no lock file") as caught:
         read(project, "main")
@@ -250,7 +250,9 @@ def test_locked_requirements_with_two_locks_are_refused(project):
         ("nothing", "'nothing' is empty", "not empty: main, notebook, models"),
     ],
 )
-def test_locked_requirements_of_an_unknown_or_empty_group_are_refused(project, group, what, hint):
+def test_4_02_locked_requirements_of_an_unknown_or_empty_group_are_refused(
+    project, group, what, hint
+):
     with pytest.raises(ConfigError, match=what) as caught:
         read(project, "main", group)
     assert str(caught.value.where) == "config.json"

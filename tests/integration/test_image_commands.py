@@ -11,7 +11,6 @@ import pytest
 
 from stepline.app.images.holding import find_build, hold
 from stepline.ports.engine import ContainerSpec
-from tests.support.engines import *  # noqa: F403
 from tests.support.terminal import run_on_terminal
 
 pytestmark = [pytest.mark.docker, pytest.mark.debian]
@@ -124,7 +123,7 @@ def volumes(engine):
 
 
 @pytest.mark.registry
-def test_image_is_pushed_when_its_tests_have_passed_inside_it(commands, registry, engine):
+def test_2_02_image_is_pushed_when_its_tests_have_passed_inside_it(commands, registry, engine):
     reference = f"{registry}/tested-{os.urandom(4).hex()}:v1.0.0"
     commands.write("test_main.py", PASSES + FAILS)
     failed = commands.image()
@@ -147,7 +146,7 @@ def test_image_test_of_some_tests_is_not_taken_for_all(commands):
     assert "--untested" in why
 
 
-def test_image_test_on_this_machine_says_so(commands):
+def test_2_19_image_test_on_this_machine_says_so(commands):
     commands.write(
         "test_main.py", "import os\n\ndef test_here():\n    assert os.getuid() != 10001\n"
     )
@@ -163,7 +162,7 @@ def test_image_test_without_tests_is_no_pass(commands):
 
 
 @pytest.mark.slow
-def test_image_test_has_a_service_with_a_fresh_volume_by_name(commands, postgres, engine):
+def test_2_17_image_test_has_a_service_with_a_fresh_volume_by_name(commands, postgres, engine):
     before = volumes(engine)
     commands.write("tests/services.yml", SERVICES)
     commands.write("tests/test_database.py", ASKS)
@@ -201,7 +200,7 @@ def test_image_test_service_that_ends_shows_what_it_said(commands, engine):
     assert "the service ends ended with exit code 3:\nno disk" in said
 
 
-def test_image_shell_has_files_user_and_variables_of_tasks(commands):
+def test_2_18_image_shell_has_files_user_and_variables_of_tasks(commands):
     commands.environ["STEPLINE_TASK_ENV"] = '{"COLOUR": "green"}'
     ask = 'echo "$(id -u) $COLOUR $(ls func)"; touch /etc/x; exit 7\n'
     shown = commands.on_terminal("shell", "script", answers=[("$ ", ask)])
@@ -212,7 +211,7 @@ def test_image_shell_has_files_user_and_variables_of_tasks(commands):
     assert "Read-only file system" in shown.text
 
 
-def test_image_test_stops_in_a_debugger(commands):
+def test_2_18_image_test_stops_in_a_debugger(commands):
     commands.write("test_main.py", FAILS)
     answers = [("(Pdb)", "p rows + 39\n"), ("42", "q\n")]
     shown = commands.on_terminal("test", "script", "--pdb", answers=answers)
@@ -220,7 +219,7 @@ def test_image_test_stops_in_a_debugger(commands):
     assert shown.code == 1
 
 
-def test_image_prune_keeps_what_is_tagged_or_runs(commands, images_dir, engine, tmp_path):
+def test_2_16_image_prune_keeps_what_is_tagged_or_runs(commands, images_dir, engine, tmp_path):
     own = tmp_path / "images"
     for name in ("layers", "notes"):
         shutil.copytree(images_dir / name, own / name, copy_function=os.link)
@@ -252,7 +251,7 @@ def test_image_prune_keeps_what_is_tagged_or_runs(commands, images_dir, engine, 
     assert {each["id"] for each in listed} == {ids["tagged"], ids["running"]}
 
 
-def test_image_inspect_shows_layers_with_sizes_and_software(commands):
+def test_2_14_image_inspect_shows_layers_with_sizes_and_software(commands):
     shown = commands.run("inspect", "script")
     assert "org.stepline.script" in shown
     assert "code" in shown.partition("layers")[2]

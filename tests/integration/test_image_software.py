@@ -56,7 +56,7 @@ def files_of(images, image):
     return read_files([images.layer(layer) for layer in image.layers])
 
 
-def test_image_lists_its_debian_and_python_packages(machine, script):
+def test_2_22_image_lists_its_debian_and_python_packages(machine, script):
     """Acceptance 2-22."""
     images = machine("here")
     image = build(images, script)
@@ -72,7 +72,7 @@ def test_image_lists_its_debian_and_python_packages(machine, script):
     assert named == found
 
 
-def test_image_built_on_another_machine_is_equal_file_by_file(machine, script, tmp_path):
+def test_4_05_image_built_on_another_machine_is_equal_file_by_file(machine, script, tmp_path):
     """Acceptance 4-05."""
     copy = shutil.copytree(script, tmp_path / "elsewhere" / "copy")
     here, there = machine("here"), machine("there")

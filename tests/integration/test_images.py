@@ -78,7 +78,7 @@ def test_image_has_a_layer_for_each_thing_that_changes_by_itself(folder, script)
     ]
 
 
-def test_image_is_the_same_on_another_machine(folder, script, tmp_path):
+def test_4_05_image_is_the_same_on_another_machine(folder, script, tmp_path):
     put_base(tmp_path / "other images")
     other = new_script(tmp_path / "another place" / "script")
     for path in other.rglob("*"):
@@ -87,7 +87,7 @@ def test_image_is_the_same_on_another_machine(folder, script, tmp_path):
     assert second == first
 
 
-def test_unchanged_script_is_found_at_once(folder, script):
+def test_2_15_unchanged_script_is_found_at_once(folder, script):
     first, said = build(folder, script), []
     began = time.monotonic()
     assert build(folder, script, said=said) == first
@@ -95,7 +95,7 @@ def test_unchanged_script_is_found_at_once(folder, script):
     assert said == []
 
 
-def test_changed_code_leaves_the_layers_below_as_they_are(folder, script):
+def test_2_15_changed_code_leaves_the_layers_below_as_they_are(folder, script):
     first = build(folder, script)
     (script / "main.py").write_text("changed = True\n")
     began = time.monotonic()
@@ -130,7 +130,7 @@ def test_program_of_the_author_may_not_be_run(folder, script, tmp_path):
     assert (root / "opt/stepline/script/main.py").stat().st_mode & 0o777 == 0o644
 
 
-def test_image_that_is_too_large_names_its_largest_layers(folder, script):
+def test_2_14_image_that_is_too_large_names_its_largest_layers(folder, script):
     (script / "data.bin").write_bytes(bytes(2_000_000))
     with pytest.raises(ConfigError, match=r"largest layers: code 2\.0 MB, ") as caught:
         build(folder, script, max_bytes=1_000_000)

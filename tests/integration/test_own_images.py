@@ -77,7 +77,7 @@ def build(machine, script, reference, **choices):
     return machine.build(version, tell=lambda line: None)
 
 
-def test_own_image_is_the_base_and_is_recorded_by_digest(machine, script, publish):
+def test_2_07_own_image_is_the_base_and_is_recorded_by_digest(machine, script, publish):
     tag, pinned = publish("good", Cmd=["serve"], WorkingDir="/app", Env=["KEPT=yes"])
     image = build(machine, script, tag)
     config = json.loads(image.config)["config"]
@@ -88,7 +88,7 @@ def test_own_image_is_the_base_and_is_recorded_by_digest(machine, script, publis
     assert machine.get(image.id).base_source == pinned
 
 
-def test_own_image_stays_when_its_tag_moves(machine, script, publish):
+def test_2_07_own_image_stays_when_its_tag_moves(machine, script, publish):
     tag, _ = publish("moving", Cmd=["first"])
     first = build(machine, script, tag)
     publish("moving", Cmd=["second"])
@@ -97,13 +97,13 @@ def test_own_image_stays_when_its_tag_moves(machine, script, publish):
     assert json.loads(build(machine, script, tag).config)["config"]["Cmd"] == ["second"]
 
 
-def test_own_image_for_another_platform_is_refused_naming_both(machine, script, publish):
+def test_0_08_own_image_for_another_platform_is_refused_naming_both(machine, script, publish):
     tag, _ = publish("other", architecture="arm64", Cmd=["serve"])
     with pytest.raises(UserError, match=r"linux/arm64.*linux/amd64"):
         build(machine, script, tag)
 
 
-def test_own_image_without_a_command_is_refused(machine, script, publish):
+def test_0_09_own_image_without_a_command_is_refused(machine, script, publish):
     tag, _ = publish("silent")
     with pytest.raises(ConfigError, match="has no command") as caught:
         build(machine, script, tag)
@@ -111,7 +111,7 @@ def test_own_image_without_a_command_is_refused(machine, script, publish):
     assert "command" in caught.value.hint
 
 
-def test_own_image_without_a_command_runs_that_of_config_json(machine, script, publish):
+def test_0_09_own_image_without_a_command_runs_that_of_config_json(machine, script, publish):
     tag, _ = publish("silent")
     image = build(machine, script, tag, command=("python3", "main.py"))
     assert json.loads(image.config)["config"]["Cmd"] == ["python3", "main.py"]

@@ -31,7 +31,7 @@ def pushed(engine, load, locked, reference):
 
 
 @pytest.mark.parametrize("user", PASSWORDS)
-def test_pull_credential_lets_in_and_is_nowhere_in_clear(
+def test_0_10_2_11_pull_credential_lets_in_and_is_nowhere_in_clear(
     engine, locked, pushed, user, monkeypatch, tmp_path
 ):
     (tmp_path / ".docker").mkdir()
@@ -61,7 +61,7 @@ def test_pull_login_of_the_docker_command_line_is_not_used(locked, pushed, monke
 
 
 @pytest.mark.parametrize("act", ["pull", "push", "look up"])
-def test_registry_wrong_credential_names_connection_and_registry(
+def test_0_12_registry_wrong_credential_names_connection_and_registry(
     engine, tiny, locked, reference, act
 ):
     wrong = locked.credential(password="a wrong password")
@@ -102,7 +102,7 @@ def test_push_that_fails_leaves_an_image_without_a_name_in_the_engine(engine, lo
     assert engine.image(image_id) is not None
 
 
-def test_pull_digest_that_is_here_asks_the_registry_nothing(engine, locked, pushed):
+def test_2_12_pull_digest_that_is_here_asks_the_registry_nothing(engine, locked, pushed):
     image_id, by_digest = pushed
     engine.pull(by_digest, locked.credential())
     before = locked.requests()
@@ -111,7 +111,9 @@ def test_pull_digest_that_is_here_asks_the_registry_nothing(engine, locked, push
     engine.remove_image(image_id)
 
 
-def test_pull_tag_that_is_here_reads_one_manifest_and_no_blob(engine, locked, pushed, reference):
+def test_2_12_pull_tag_that_is_here_reads_one_manifest_and_no_blob(
+    engine, locked, pushed, reference
+):
     image_id, _ = pushed
     engine.pull(reference, locked.credential())
     before = len(locked.requests())
@@ -122,7 +124,7 @@ def test_pull_tag_that_is_here_reads_one_manifest_and_no_blob(engine, locked, pu
     engine.remove_image(image_id)
 
 
-def test_pull_layers_that_are_here_are_not_read_again(engine, locked, pushed, load):
+def test_2_13_pull_layers_that_are_here_are_not_read_again(engine, locked, pushed, load):
     other = tiny_image({"own": uuid.uuid4().hex})
     reference = f"{locked.address}/test-{uuid.uuid4().hex[:8]}/other:v1.0.0"
     engine.push(load(other), reference, credential=locked.credential())
@@ -152,7 +154,9 @@ def test_push_layers_that_the_registry_has_are_not_sent_again(engine, load, lock
     assert len(sent) == 2  # its config, and its own upper layer
 
 
-def test_pull_of_another_platform_names_both_and_does_not_stay(engine, load, locked, reference):
+def test_0_08_pull_of_another_platform_names_both_and_does_not_stay(
+    engine, load, locked, reference
+):
     arm = load(tiny_image({"own": uuid.uuid4().hex}, architecture="arm64"))
     engine.push(arm, reference, credential=locked.credential())
     engine.remove_image(arm)

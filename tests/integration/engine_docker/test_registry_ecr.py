@@ -34,7 +34,7 @@ def tokens(ecr, *, secret=KEY_SECRET, host=HOST, login=None, clock=None):
     return EcrTokens(host, login, secret=secret, environ=environ, clock=clock or time.time)
 
 
-def test_ecr_token_is_used_for_its_life_and_then_renewed(ecr):
+def test_0_11_ecr_token_is_used_for_its_life_and_then_renewed(ecr):
     now = [ecr.now]
     source = tokens(ecr, clock=lambda: now[0])
     first = source()
@@ -56,7 +56,7 @@ def plugins(ecr, locked, tmp_path):
 
 @pytest.mark.docker
 @pytest.mark.registry
-def test_ecr_image_goes_and_comes_with_the_token(ecr, engine, load, locked, plugins):
+def test_0_11_2_11_ecr_image_goes_and_comes_with_the_token(ecr, engine, load, locked, plugins):
     locked.accept(AWS=TOKEN_HASHES[0], **HASHES)
     reference = f"{locked.address}/test-{uuid.uuid4().hex[:8]}/image:v1.0.0"
     image_id = load(tiny_image({"own": uuid.uuid4().hex}))
@@ -89,7 +89,7 @@ def test_ecr_token_that_has_ended_already_is_told_as_a_wrong_clock(ecr):
     assert "clock" in caught.value.hint
 
 
-def test_ecr_wrong_secret_names_connection_and_registry(ecr):
+def test_0_12_ecr_wrong_secret_names_connection_and_registry(ecr):
     with pytest.raises(UserError) as caught:
         tokens(ecr, secret="another-secret")()
     assert (
