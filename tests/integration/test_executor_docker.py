@@ -70,9 +70,19 @@ def fill(input, context):
     path = os.path.join(os.environ["TMPDIR"], "full")
     try:
         with open(path, "wb") as file:
-            file.write(bytes(input["bytes"]))
+            for _ in range(input.get("times", 1)):
+                file.write(bytes(input["bytes"]))
     except OSError as error:
         return error.strerror
+
+
+def cpu_quota(input, context):
+    if os.path.exists("/sys/fs/cgroup/cpu.max"):
+        quota, period = open("/sys/fs/cgroup/cpu.max").read().split()
+    else:
+        names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        quota, period = (open("/sys/fs/cgroup/cpu/" + name).read() for name in names)
+    return None if quota.strip() in ("max", "-1") else int(quota) / int(period)
 
 
 def stop_worker(input, context):
@@ -181,6 +191,18 @@ def test_docker_executor_holds_temporary_space(bench):
     words = "No space left on device"
     assert bench.run("fill", {"bytes": 8 * MIB}, tmp_bytes=4 * MIB).value == words
     assert bench.run("fill", {"bytes": 8 * MIB}, tmp_bytes=16 * MIB).value == {}
+
+
+def test_docker_executor_task_that_fills_memory_with_files_is_out_of_memory(bench):
+    outcome = bench.run("fill", {"bytes": 64 * MIB, "times": 4}, memory_mb=128)
+    assert outcome.kind is OutcomeKind.OUT_OF_MEMORY
+    assert bench.run("echo", 1, memory_mb=128).value == 1
+    assert len(bench.engine.started) == 1
+
+
+def test_docker_executor_holds_the_share_of_processors(bench):
+    assert bench.run("cpu_quota", cpus=0.5).value == 0.5
+    assert bench.run("cpu_quota").value == {}
 
 
 def test_docker_executor_task_has_no_privileges(bench):
