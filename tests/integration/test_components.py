@@ -11,7 +11,6 @@ import pytest
 from stepline.app.images.holding import hold
 from stepline.errors import ConfigError
 from stepline.model.image import LayerKind
-from stepline.model.task import Limits
 from stepline.plugins.images_local.components import Component, folder_digest
 from stepline.plugins.images_local.conflicts import refuse_unlocked
 from stepline.plugins.images_local.locking import lock_requirements
@@ -166,9 +165,7 @@ def test_2_01_components_are_all_in_one_image_and_on_its_label(tmp_path, hook_ba
     hold(image, images=hook_base, engine=engine)
     imports = f"import {', '.join(NAMES)}; print('all here')"
     container = engine.start(
-        ContainerSpec(
-            image=image.id, command=[image.python, "-c", imports], owner="test", limits=Limits()
-        )
+        ContainerSpec(image=image.id, command=[image.python, "-c", imports], owner="test")
     )
     container.wait(timeout_s=60)
     assert "all here" in container.output()
