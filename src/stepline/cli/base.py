@@ -28,7 +28,7 @@ def command() -> None:
 @click.argument("suite")
 @click.option("--hook", is_flag=True, help="Also the one that hooks run in.")
 @click.option("--json", "json_output", is_flag=True, help="Print JSON.")
-def build_base(suite: str, hook: bool, json_output: bool) -> None:
+def build_base(suite: str, *, hook: bool, json_output: bool) -> None:
     """Build a base image of the Debian packages of SUITE, as they are now."""
     from stepline.model.image import BaseVariant
 

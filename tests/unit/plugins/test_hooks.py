@@ -11,6 +11,7 @@ from stepline.plugins import (
     engine_docker,
     executor_process,
     files_local,
+    images_local,
     registry_ecr,
     secrets_encrypted,
     secrets_env,
@@ -48,6 +49,13 @@ def test_stepline_secret_store_gives_the_store_of_its_name(plugins, tmp_path):
     assert plugins.secret_store("encrypted", tmp_path / "secrets").read("my-key").version == "1"
     other = {"folder": tmp_path, "environ": {}}
     assert secrets_encrypted.stepline_secret_store("other", **other) is None
+
+
+def test_stepline_images_gives_those_of_the_folder_that_settings_name(tmp_path):
+    settings = Settings(images_dir=str(tmp_path / "images"))
+    images = Plugins(tmp_path / "cache", {}, settings).images()
+    assert (list(images.builds()), list(images.bases())) == ([], [])
+    assert images_local.stepline_images("other", options=None, environ={}) is None
 
 
 def test_stepline_engine_gives_one_that_is_connected_when_it_is_used(tmp_path):
