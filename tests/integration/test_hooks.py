@@ -12,6 +12,7 @@ from stepline.model.image import LayerKind
 from stepline.plugins.images_local.hooks import Hooks
 from stepline.plugins.images_local.runners import OWNER, find_runner
 from stepline.plugins.images_local.trees import read_layers
+from tests.support.engines import engine_environ
 from tests.support.hooks import HookBench, make_command_wheel, make_sdist
 from tests.support.images import script_version
 from tests.support.private_index import private_index
@@ -177,7 +178,8 @@ def test_hook_settings_reach_it_and_leave_no_trace(bench, tmp_path):
 
 
 def output(*command):
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=engine_environ())
+    return done.stdout
 
 
 def containers(bench):
