@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from stepline.app.images.holding import find_build, hold
-from stepline.ports.engine import ContainerSpec
+from stepline.app.images.services import remove_forsaken
+from stepline.ports.engine import LABEL, ContainerSpec
 from tests.support.terminal import run_on_terminal
 
 pytestmark = [pytest.mark.docker, pytest.mark.debian]
@@ -117,6 +118,10 @@ def postgres(tmp_path_factory, hook_base, engine, images_environ, stepline_cache
     engine.untag("stepline-test/postgres:15")
 
 
+def owner_label(owner):
+    return f"{LABEL}={owner}"
+
+
 def volumes(engine):
     with engine._engine() as client:  # the port knows no volumes: nothing of ours outlives one
         return {each["Name"] for each in client.volumes()["Volumes"] or ()}
@@ -172,21 +177,28 @@ def test_2_17_image_test_has_a_service_with_a_fresh_volume_by_name(commands, pos
 
 
 @pytest.mark.slow
-def test_image_test_that_is_interrupted_leaves_no_service(commands, postgres, engine, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "killed"])
+def test_image_test_that_is_ended_leaves_no_service(commands, postgres, engine, number):
     before = volumes(engine)
     commands.write("tests/services.yml", SERVICES)
     commands.write("tests/test_waits.py", "import time\n\ndef test_waits():\n    time.sleep(60)\n")
-    words = commands.words("test", "script")
     with subprocess.Popen(
-        words, env=commands.environ, cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        commands.words("test", "script"),
+        env=commands.environ,
+        cwd=commands.folder.parent,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert next(line for line in process.stdout if "collected" in line)
         owners = {each.owner for each in engine.containers()}
         owner = next(each for each in owners if f":{process.pid}:" in each)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        process.send_signal(number)
+        assert process.wait(60) in (130, -signal.SIGKILL)
+    if number is signal.SIGKILL:
+        remove_forsaken(engine)  # as the next test run does, and pruning
     assert list(engine.containers(owner)) == []
     assert volumes(engine) <= before
+    assert engine._connection.client.networks(filters={"label": owner_label(owner)}) == []
 
 
 def test_image_test_service_that_ends_shows_what_it_said(commands, engine):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from stepline.app.images.outcomes import Outcomes
-from stepline.app.images.services import KIND
+from stepline.app.images.services import remove_forsaken
 from stepline.errors import PlatformError, UserError
 from stepline.frozen import frozen
 from stepline.model.image import ImageBuild
@@ -14,7 +14,7 @@ from stepline.ports.engine import ContainerEngine
 from stepline.ports.images import Images
 from stepline.workers.owners import is_orphaned
 
-_KINDS = (KIND, "executor-docker")
+_TASKS = "executor-docker"
 
 
 @frozen(kw_only=True)
@@ -99,8 +99,9 @@ class _Used:
         """Remove containers of processes that were killed; others see to their own."""
         if self._engine is None:
             return
+        remove_forsaken(self._engine)
         for container in self._engine.containers():
-            if any(is_orphaned(container.owner, kind=kind) for kind in _KINDS):
+            if is_orphaned(container.owner, kind=_TASKS):
                 container.remove()
         self._look()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -91,7 +91,7 @@ def started(
         yield Running(images={})
         return
     images = {each.name: fetch(engine, each.image, credential=credential).id for each in services}
-    network = f"stepline-test-{os.getpid()}-{os.urandom(4).hex()}"
+    network = _network(owner)
     containers: list[Container] = []
     engine.make_network(network, owner)
     try:
@@ -111,11 +111,19 @@ def started(
 
 
 def remove_forsaken(engine: ContainerEngine) -> None:
-    """Remove containers of tests whose process was killed."""
-    for container in engine.containers():
-        if owners.is_orphaned(container.owner, kind=KIND):
-            with suppress(SteplineError):
-                container.remove()
+    """Remove containers and networks of tests whose process was killed."""
+    gone = [each for each in engine.containers() if owners.is_orphaned(each.owner, kind=KIND)]
+    for container in gone:
+        with suppress(SteplineError):
+            container.remove()
+    for owner in {container.owner for container in gone}:
+        with suppress(SteplineError):
+            engine.remove_network(_network(owner))
+
+
+def _network(owner: str) -> str:
+    """Return the name of the one network that a process makes."""
+    return f"stepline-test-{hashlib.sha256(owner.encode()).hexdigest()[:16]}"
 
 
 def _container(service: ServiceSpec, image: str, *, network: str, owner: str) -> ContainerSpec:
