@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from stepline.errors import ConfigError, PlatformError
 from stepline.model.image import LayerKind
 from stepline.plugins.images_local.hooks import Hooks
-from stepline.plugins.images_local.runners import OWNER, find_runner
+from stepline.plugins.images_local.runners import KIND, find_runner
 from stepline.plugins.images_local.trees import read_layers
+from stepline.workers.owners import own_name
 from tests.support.engines import engine_environ
 from tests.support.hooks import HookBench, make_command_wheel, make_sdist
 from tests.support.images import script_version
@@ -20,6 +22,7 @@ from tests.support.wheels import make_wheel
 
 pytestmark = [pytest.mark.docker, pytest.mark.debian]
 
+ROOT = Path(__file__).parents[2]
 PASSWORD = "hush-0815-hush"
 FOUND = "init/before_install: found, as none of what it depends on has changed"
 
@@ -183,10 +186,35 @@ def output(*command):
 
 
 def containers(bench):
-    """Return the ids of the containers of builds that have files of our images."""
-    ids = output("docker", "ps", "-aq", "--filter", f"label=org.stepline.owner={OWNER}").split()
-    ours = str(bench.store.folder)
-    return [each for each in ids if ours in output("docker", "inspect", each)]
+    """Return the ids of the containers of this process's builds."""
+    owner = own_name(KIND)
+    return [each.id for each in bench.engine.containers() if each.owner == owner]
+
+
+BUILD = """
+import os, sys
+from pathlib import Path
+from stepline.bootstrap import Plugins
+from tests.support.hooks import HookBench
+images_dir, folder = map(Path, sys.argv[1:])
+bench = HookBench(images_dir, Plugins(folder, os.environ).engine(), folder)
+bench.hook("echo waiting", "sleep 60")
+bench.build(tell=lambda line: print(line, flush=True))
+"""
+
+
+def test_hook_container_of_a_build_that_was_killed_is_removed_by_the_next(
+    bench, images_dir, engine, tmp_path
+):
+    command = [sys.executable, "-c", BUILD, str(images_dir), str(tmp_path / "other")]
+    environ = {**engine_environ(), "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as building:
+        assert any(line == "waiting\n" for line in building.stdout)
+        (left,) = [each for each in engine.containers() if f":{building.pid}:" in each.owner]
+        building.kill()
+    bench.hook("echo next")
+    bench.build()
+    assert left.id not in [each.id for each in engine.containers()]
 
 
 @pytest.mark.parametrize("target", ["/opt/left", "left"], ids=["system", "folder"])

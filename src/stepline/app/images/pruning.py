@@ -14,7 +14,8 @@ from stepline.ports.engine import ContainerEngine
 from stepline.ports.images import Images
 from stepline.workers.owners import is_orphaned
 
-_TASKS = "executor-docker"
+# What containers are for besides tests: tasks, and hooks of builds.
+_KINDS = ("executor-docker", "build")
 
 
 @frozen(kw_only=True)
@@ -101,7 +102,7 @@ class _Used:
             return
         remove_forsaken(self._engine)
         for container in self._engine.containers():
-            if is_orphaned(container.owner, kind=_TASKS):
+            if any(is_orphaned(container.owner, kind=kind) for kind in _KINDS):
                 container.remove()
         self._look()
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO, BinaryIO, Protocol
 
-from stepline.errors import PlatformError
+from stepline.errors import PlatformError, SteplineError
 from stepline.frozen import frozen
 from stepline.model.image import Image, Layer
 from stepline.model.task import Limits, Network
@@ -22,8 +22,11 @@ from stepline.plugins.images_local.trees import Tree, read_folder, read_layers
 from stepline.plugins.images_local.unpacking import unpack
 from stepline.ports.engine import Container, ContainerEngine, ContainerSpec, Mount
 from stepline.ports.images import Tell
+from stepline.workers.owners import is_orphaned, own_name
 
-OWNER = "build"
+KIND = "build"
+"""What its containers are for, as their owners say."""
+
 _KEPT_LINES = 10_000
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What Docker lets root do in a container.
@@ -127,13 +130,14 @@ class EngineRunner:
 
     def run(self, order: Order, *, scratch: Path, tell: Tell) -> Ended:
         """See `Runner.run`."""
+        self._remove_orphans()
         self._load(order.image)
         network = Network.HOST if order.network else Network.NONE
         container = self._engine.start(
             ContainerSpec(
                 image=order.image.id,
                 command=order.command,
-                owner=OWNER,
+                owner=own_name(KIND),
                 mounts=order.mounts,
                 limits=Limits(memory_mb=None, timeout_s=None, network=network),
                 user="0:0",
@@ -149,6 +153,13 @@ class EngineRunner:
         finally:
             container.remove()
         return Ended(code, output, read_layers([*order.tars, changes]))
+
+    def _remove_orphans(self) -> None:
+        """Remove the containers of builds whose process was killed."""
+        with contextlib.suppress(SteplineError):
+            for container in self._engine.containers():
+                if is_orphaned(container.owner, kind=KIND):
+                    container.remove()
 
     def _load(self, image: Image) -> None:
         def write(file: BinaryIO, without: Collection[str]) -> None:
