@@ -17,7 +17,7 @@ from stepline.bootstrap import Plugins
 from stepline.errors import PlatformError
 from stepline.model.task import Network, OutcomeKind
 from stepline.plugins.executor_docker import owners
-from stepline.workers import worker
+from stepline.workers import scratch, worker
 from tests.support.containers import DockerBench
 from tests.support.daemons import own_daemon
 from tests.support.engines import engine_environ
@@ -67,7 +67,7 @@ def fork_many(input, context):
 
 
 def fill(input, context):
-    path = os.path.join(os.environ["TMPDIR"], "full")
+    path = os.path.join(input.get("folder", os.environ["TMPDIR"]), "full")
     try:
         with open(path, "wb") as file:
             for _ in range(input.get("times", 1)):
@@ -194,7 +194,9 @@ def test_docker_executor_holds_temporary_space(bench):
 
 
 def test_docker_executor_task_that_fills_memory_with_files_is_out_of_memory(bench):
-    outcome = bench.run("fill", {"bytes": 64 * MIB, "times": 4}, memory_mb=128)
+    value = {"bytes": 64 * MIB, "times": 4}
+    assert bench.run("fill", value, memory_mb=128).value == {}  # on the disk
+    outcome = bench.run("fill", {**value, "folder": "/tmp"}, memory_mb=128)
     assert outcome.kind is OutcomeKind.OUT_OF_MEMORY
     assert bench.run("echo", 1, memory_mb=128).value == 1
     assert len(bench.engine.started) == 1
@@ -251,9 +253,7 @@ def test_docker_executor_image_that_was_removed_meanwhile_is_loaded_again(bench,
 
 
 def test_docker_executor_scratch_that_cannot_be_emptied_is_not_used_again(bench, monkeypatch):
-    from stepline.plugins.executor_docker import folders
-
-    monkeypatch.setattr(folders, "_empty", lambda folder: None)
+    monkeypatch.setattr(scratch, "_empty", lambda folder: None)
     assert bench.run("user").succeeded
     assert bench.run("echo", 1).succeeded
     assert len(bench.engine.started) == 2
@@ -348,20 +348,6 @@ def test_docker_executor_orphans_of_a_platform_that_was_killed_are_removed(
 )
 def test_owner_that_is_gone_is_told_from_those_that_nothing_is_known_of(change, gone):
     assert owners.is_orphaned(":".join(change(owners.own_name().split(":")))) is gone
-
-
-def test_docker_executor_forsaken_folders_are_removed(engine, tmp_path):
-    from stepline.plugins.executor_docker.folders import SharedFolders
-
-    ours = SharedFolders("", {"TMPDIR": str(tmp_path)})
-    kept = ours.make()
-    left = tmp_path / "stepline-docker-999999999-abc" / "1"
-    left.mkdir(parents=True)
-    ours.remove_forsaken()
-    assert os.path.isdir(kept.scratch)
-    assert not left.parent.exists()
-    ours.close()
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture

@@ -248,10 +248,10 @@ def test_sandbox_is_warm_unless_a_fresh_one_is_asked_for(bench):
 def test_sandbox_scratch_folder_is_empty_for_each_task(bench):
     code = """
     import os
-    result = os.listdir("/run/stepline-scratch")
-    os.makedirs("/run/stepline-scratch/a/b")
-    open("/run/stepline-scratch/a/b/c", "w").close()
-    os.chmod("/run/stepline-scratch/a", 0)
+    result = os.listdir("/run/stepline-task/scratch")
+    os.makedirs("/run/stepline-task/scratch/a/b")
+    open("/run/stepline-task/scratch/a/b/c", "w").close()
+    os.chmod("/run/stepline-task/scratch/a", 0)
     """
     assert [do(bench, code) for _ in range(2)] == [[], []]
 

@@ -37,6 +37,7 @@ class Services:
         self.lines: list[LogLine] = []
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
         self.started_at: float | None = None
+        self.scratch = ""
         self.has_line = threading.Event()
 
     def call(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,6 +61,8 @@ def attempt(
 ) -> TaskOutcome:
     """Run one attempt."""
     with executor.seat(version, request.limits) as seat:
+        if isinstance(services, Services):
+            services.scratch = seat.scratch
         return seat.run(request, services=services)
 
 

@@ -3,46 +3,81 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+_OPEN = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ALL = 0o700
 
 
 def remove_folder(path: str | os.PathLike[str]) -> None:
     """Remove a folder with all that is in it, as far as that can be done.
 
-    Of a link, only the link itself is removed.
+    Of a link, only the link itself is removed. No link is followed, whoever exchanges what
+    meanwhile. Folders within are moved up before they are emptied, so no depth is too much.
 
     The standard library's way imports three compression libraries, a tenth of a short
     command's time.
     """
-    if os.path.islink(path):
-        with suppress(OSError):
+    with suppress(OSError):
+        if os.path.islink(path):
             os.unlink(path)
-        return
-    _remove(path)
-    if os.path.lexists(path):
-        _open_up(path)
-        _remove(path)
-
-
-def _remove(path: str | os.PathLike[str]) -> None:
-    for base, folders, names in os.walk(path, topdown=False):
-        for name in names:
-            with suppress(OSError):
-                os.unlink(os.path.join(base, name))
-        for name in folders:
-            entry = os.path.join(base, name)
-            with suppress(OSError):
-                (os.unlink if os.path.islink(entry) else os.rmdir)(entry)
+            return
+        with _opened(path) as top:
+            _empty(top)
     with suppress(OSError):
         os.rmdir(path)
 
 
-def _open_up(path: str | os.PathLike[str]) -> None:
-    """Undo the modes that keep the owner out of folders."""
-    if os.path.islink(path):
-        return
+def _empty(top: int) -> None:
+    prefix, moved = f".gone-{os.urandom(4).hex()}-", 0
+    waiting = _without_files(top)
+    while waiting:
+        name = waiting.pop()
+        with suppress(OSError), _opened(name, within=top) as folder:
+            for inner in _without_files(folder):
+                moved += 1
+                if _moved(inner, folder, f"{prefix}{moved}", top):
+                    waiting.append(f"{prefix}{moved}")
+        with suppress(OSError):
+            os.rmdir(name, dir_fd=top)
+
+
+def _without_files(folder: int) -> list[str]:
+    """Remove all of a folder but folders; return their names."""
+    folders = []
+    for name in os.listdir(_path_of(folder)):
+        try:
+            os.unlink(name, dir_fd=folder)
+        except IsADirectoryError:
+            folders.append(name)
+        except OSError:
+            pass
+    return folders
+
+
+def _moved(name: str, folder: int, target: str, top: int) -> bool:
+    """Move a folder up; tell whether that could be done."""
     with suppress(OSError):
-        os.chmod(path, 0o700)
-        for entry in list(os.scandir(path)):
-            if entry.is_dir(follow_symlinks=False):
-                _open_up(entry.path)
+        with _opened(name, within=folder):
+            pass  # it cannot be moved while it cannot be written to
+        os.rename(name, target, src_dir_fd=folder, dst_dir_fd=top)
+        return True
+    return False
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str], *, within: int | None = None) -> Iterator[int]:
+    """Give a descriptor of a folder, whose mode no longer keeps its owner out."""
+    folder = os.open(path, _OPEN, dir_fd=within)
+    try:
+        if os.fstat(folder).st_mode & _ALL != _ALL:
+            with suppress(OSError):
+                os.chmod(_path_of(folder), _ALL)
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _path_of(folder: int) -> str:
+    return f"/proc/self/fd/{folder}"

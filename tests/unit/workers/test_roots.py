@@ -1,12 +1,14 @@
 """Where workers have their folders."""
 
 import os
+import subprocess
+import sys
 import time
 
 import pytest
 
 from stepline.errors import PlatformError
-from stepline.workers.roots import make_root, remove_forsaken, root_name
+from stepline.workers.roots import PlatformRoot, make_root, remove_forsaken, root_name
 
 # More than any process can have.
 DEAD = 9_999_999
@@ -77,3 +79,62 @@ def test_forsaken_folder_with_something_in_it_stays(folder, tmp_path):
     os.utime(kept, (0, 0))
     remove_forsaken(root_name({"TMPDIR": str(tmp_path)}))
     assert (kept / "worker.log").exists()
+
+
+@pytest.mark.parametrize("kind", ["scratch", "docker", "sandbox"])
+def test_forsaken_folders_of_a_platform_go_with_all_in_them(folder, tmp_path, kind):
+    forsaken = folder(f"stepline-{kind}-{DEAD}-0123abcd")
+    (forsaken / "1" / "work").mkdir(parents=True)
+    (forsaken / "1" / "work" / "file").touch()
+    os.utime(forsaken, (0, 0))
+    remove_forsaken(root_name({"TMPDIR": str(tmp_path)}))
+    assert not forsaken.exists()
+
+
+@pytest.mark.parametrize("kind", ["scratch", "other"])
+def test_folders_of_a_platform_that_cannot_be_seen_stay(folder, tmp_path, kind):
+    kept = folder(f"stepline-{kind}-{DEAD}-0123abcd", age_s=0.0 if kind == "scratch" else 10.0)
+    remove_forsaken(root_name({"TMPDIR": str(tmp_path)}))
+    assert kept.exists()
+
+
+def test_link_with_the_name_of_forsaken_folders_is_left_alone(tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    link = tmp_path / f"stepline-scratch-{DEAD}-0123abcd"
+    link.symlink_to(kept)
+    os.utime(link, (0, 0), follow_symlinks=False)
+    remove_forsaken(root_name({"TMPDIR": str(tmp_path)}))
+    assert link.is_symlink()
+    assert kept.is_dir()
+
+
+def test_platform_root_that_is_held_stays_whatever_its_name_says(tmp_path, monkeypatch):
+    environ = {"TMPDIR": str(tmp_path)}
+    root = PlatformRoot("", "scratch", environ=environ)
+    with monkeypatch.context() as elsewhere:  # such a process is in another namespace
+        elsewhere.setattr(os, "getpid", lambda: DEAD)
+        path = root.new_path()
+    os.makedirs(path)
+    os.utime(os.path.dirname(path), (0, 0))
+    remove_forsaken(root_name(environ))
+    assert os.path.isdir(path)
+    root.close()
+    assert os.listdir(tmp_path) == []
+
+
+PLATFORM = """
+import os, sys
+from stepline.workers.scratch import ScratchFolders
+ScratchFolders("", os.environ).take()
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_forsaken_folder_of_a_platform_that_was_killed_is_removed(tmp_path):
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", PLATFORM], env=environ, check=False, timeout=30)
+    (left,) = tmp_path.iterdir()
+    os.utime(left, (0, 0))
+    remove_forsaken(root_name(environ))
+    assert not left.exists()

@@ -10,11 +10,11 @@ from stepline.workers.scratch import ScratchFolders
 @pytest.fixture
 def folders(tmp_path):
     """Scratch folders in a folder that is not there yet."""
-    return ScratchFolders(str(tmp_path / "scratch"))
+    return ScratchFolders(str(tmp_path / "scratch"), {})
 
 
 def test_folder_is_never_one_that_another_platform_lent(tmp_path):
-    before, now = ScratchFolders(str(tmp_path)).take(), ScratchFolders(str(tmp_path)).take()
+    before, now = (ScratchFolders(str(tmp_path), {}).take() for _ in range(2))
     assert before != now
 
 
@@ -52,10 +52,11 @@ def test_link_in_place_of_a_folder_is_removed_and_not_what_it_leads_to(folders, 
     assert not os.path.lexists(path)
 
 
-def test_close_leaves_nothing_of_a_temporary_root():
-    folders = ScratchFolders("")
+def test_close_leaves_nothing_of_a_temporary_root(tmp_path):
+    folders = ScratchFolders("", {"TMPDIR": str(tmp_path)})
     path = folders.take()
     folders.give_back(path)
     folders.take()
     folders.close()
-    assert not os.path.exists(os.path.dirname(path))
+    assert os.path.dirname(os.path.dirname(path)) == str(tmp_path)
+    assert os.listdir(tmp_path) == []

@@ -17,7 +17,8 @@ _NANO = 1_000_000_000
 _SHARED_MEMORY_BYTES = 16 * _MIB
 _HEALTH_EVERY_S = 0.5
 _HEALTH_TIMEOUT_S = 10.0
-_TEMPORARY = "rw,noexec,nosuid,nodev,mode=1777"
+# Programs in it can be started, as under the other executors.
+_TEMPORARY = "rw,exec,nosuid,nodev,mode=1777"
 
 
 def create_arguments(spec: ContainerSpec) -> dict[str, Any]:

@@ -9,29 +9,30 @@ from dataclasses import replace
 
 from stepline.model.image import Image
 from stepline.model.task import Limits
-from stepline.plugins.executor_docker.folders import SOCKET, SharedFolder
+from stepline.plugins.executor_docker.folders import SOCKET, ContainerFolder
 from stepline.ports.engine import ContainerSpec, Mount
 from stepline.workers.held import WORKER_MB, WORKER_PIDS, Held
-from stepline.workers.inside import ROOT, SCRATCH, SDK
+from stepline.workers.inside import SDK, TASK, worker_root
 from stepline.workers.process import START
 
 _SOCKETS = "/run/stepline"
 
 
 def worker_container(
-    image: Image, held: Held, folder: SharedFolder, *, owner: str, task_env: Mapping[str, str]
+    image: Image, held: Held, folder: ContainerFolder, *, owner: str, task_env: Mapping[str, str]
 ) -> ContainerSpec:
     """Return the container of a worker that connects to the folder's socket."""
-    connect = ["--socket", f"{_SOCKETS}/{SOCKET}", "--root", ROOT]
+    root = worker_root(held.tmp_bytes)
+    connect = ["--socket", f"{_SOCKETS}/{SOCKET}", "--root", root]
     return ContainerSpec(
         image=image.id,
         command=[image.python, "-I", "-X", "utf8", f"{SDK}/worker/start.py", *connect],
         owner=owner,
-        environ=_environment(image, task_env),
+        environ=_environment(image, root, task_env),
         mounts=[
             Mount(source=os.path.dirname(os.path.dirname(START)), target=SDK),
             Mount(source=folder.sockets, target=_SOCKETS),
-            Mount(source=folder.scratch, target=SCRATCH, read_only=False),
+            Mount(source=folder.mounted, target=TASK, read_only=False),
         ],
         limits=_with_worker(held),
         user=folder.user,
@@ -46,9 +47,9 @@ def _with_worker(held: Held) -> Limits:
     return replace(Limits(**vars(held)), memory_mb=memory_mb, pids=pids)
 
 
-def _environment(image: Image, task_env: Mapping[str, str]) -> dict[str, str]:
+def _environment(image: Image, root: str, task_env: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that the container has besides those of its image."""
     given = json.loads(image.config).get("config", {}).get("Env") or []
     language = {} if any(each.startswith("LANG=") for each in given) else {"LANG": "C.UTF-8"}
     # The worker takes the last one away, so that tasks do not see it.
-    return {**language, "HOME": ROOT, "TMPDIR": ROOT, "LD_BIND_NOW": "worker", **task_env}
+    return {**language, "HOME": root, "TMPDIR": root, "LD_BIND_NOW": "worker", **task_env}

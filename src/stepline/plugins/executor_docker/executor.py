@@ -13,7 +13,7 @@ from stepline.frozen import frozen
 from stepline.model.image import Image
 from stepline.model.task import Isolation, Limits
 from stepline.plugins.executor_docker.containers import worker_container
-from stepline.plugins.executor_docker.folders import SharedFolder, SharedFolders
+from stepline.plugins.executor_docker.folders import ContainerFolder
 from stepline.plugins.executor_docker.host import ContainerHost
 from stepline.plugins.executor_docker.owners import is_orphaned, own_name
 from stepline.ports.engine import Container
@@ -22,6 +22,7 @@ from stepline.ports.freed import Freed
 from stepline.workers.held import Held
 from stepline.workers.inside import SCRATCH
 from stepline.workers.pool import IDLE_SECONDS, WorkerPool
+from stepline.workers.roots import PlatformRoot, remove_forsaken, root_name
 from stepline.workers.seat import WorkerSeat
 from stepline.workers.worker import Load, Worker
 
@@ -46,7 +47,7 @@ class WarmContainer:
         folder: What its container shares with the platform.
     """
 
-    def __init__(self, worker: Worker, folder: SharedFolder) -> None:
+    def __init__(self, worker: Worker, folder: ContainerFolder) -> None:
         self.worker = worker
         self.folder = folder
         self._clean = True
@@ -61,7 +62,7 @@ class WarmContainer:
 
     def tidy(self) -> None:
         """Remove what a task left in the scratch folder."""
-        self._clean = self.folder.empty_scratch()
+        self._clean = self.folder.tidy()
 
 
 class DockerExecutor:
@@ -85,7 +86,8 @@ class DockerExecutor:
         self._options = options
         self._engine = options.engine()
         self._owner = own_name()
-        self._folders = SharedFolders(options.scratch, environ)
+        self._folders = PlatformRoot(options.scratch, "docker", environ=environ)
+        self._environ = environ
         self._images: dict[_Source, Image] = {}
         self._locks: defaultdict[_Source, threading.Lock] = defaultdict(threading.Lock)
         self._pool: WorkerPool[_Key, WarmContainer] = WorkerPool(idle_s=idle_s)
@@ -179,7 +181,7 @@ class DockerExecutor:
         return self._started(image, key)
 
     def _started(self, image: Image, key: _Key) -> WarmContainer:
-        folder = self._folders.make()
+        folder = ContainerFolder(self._folders.new_path())
         spec = worker_container(
             image, key.held, folder, owner=self._owner, task_env=self._options.task_env
         )
@@ -208,7 +210,7 @@ class DockerExecutor:
             for container in self._engine.containers():
                 if is_orphaned(container.owner):
                     container.remove()
-        self._folders.remove_forsaken()
+        remove_forsaken(root_name(self._environ))
 
 
 def _source(version: ScriptVersion) -> _Source:

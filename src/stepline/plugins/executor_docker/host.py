@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from stepline.errors import PlatformError, SteplineError
-from stepline.plugins.executor_docker.folders import SharedFolder
+from stepline.plugins.executor_docker.folders import ContainerFolder
 from stepline.ports.engine import Container
 
 _START_SECONDS = 60.0
@@ -41,7 +41,7 @@ class ContainerHost:
     def __init__(
         self,
         start: Callable[[], Container],
-        folder: SharedFolder,
+        folder: ContainerFolder,
         *,
         python: str,
         stray: Callable[[Container], None],

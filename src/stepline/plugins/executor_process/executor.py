@@ -60,7 +60,7 @@ class ProcessExecutor:
         self._using: list[ScriptVersion] = []
         self._numbers = itertools.count(1)
         self._pool: WorkerPool[_Key, Worker] = WorkerPool(idle_s=idle_s)
-        self._scratch = ScratchFolders(options.scratch)
+        self._scratch = ScratchFolders(options.scratch, environ)
 
     def prepare(self, version: ScriptVersion, *, tell: Callable[[str], None] | None = None) -> str:
         """Make the version's environment, or find it made."""

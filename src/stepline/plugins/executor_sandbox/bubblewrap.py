@@ -39,7 +39,7 @@ class Sandbox:
     Attributes:
         root: Folder that is its root, read-only.
         sdk: Folder of the platform's ``stepline_sdk``.
-        scratch: Folder that the task and the platform share.
+        task: Folder to mount at `inside.TASK`.
         environ: All variables.
         network: What it may reach.
         tmp_bytes: Size of its temporary folder; None for what the kernel gives.
@@ -49,7 +49,7 @@ class Sandbox:
 
     root: str
     sdk: str
-    scratch: str
+    task: str
     environ: Mapping[str, str]
     network: Network
     tmp_bytes: int | None
@@ -91,7 +91,7 @@ class Bubblewrap:
             *["--remount-ro", "/dev"],
             *self._memory_folder("/tmp", sandbox.tmp_bytes),
             *["--ro-bind", sandbox.sdk, inside.SDK],
-            *["--bind", sandbox.scratch, inside.SCRATCH],
+            *["--bind", sandbox.task, inside.TASK],
             *_names(sandbox.network),
             *_shown_cgroup(sandbox),
             *["--chdir", "/", "--clearenv", *variables, "--", *command],

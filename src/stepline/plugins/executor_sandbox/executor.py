@@ -16,19 +16,18 @@ from stepline.model.image import Image
 from stepline.model.task import Isolation, Limits
 from stepline.plugins.executor_sandbox import cgroups
 from stepline.plugins.executor_sandbox.bubblewrap import Bubblewrap, Sandbox, find_bubblewrap
-from stepline.plugins.executor_sandbox.folders import SharedFolders
 from stepline.plugins.executor_sandbox.host import SandboxHost, hold
 from stepline.plugins.executor_sandbox.limits import refuse_unheld
 from stepline.plugins.executor_sandbox.spawner import Spawner
 from stepline.ports.executor import ExecutorOptions, ScriptVersion, Seat
 from stepline.ports.freed import Freed
 from stepline.workers import inside
-from stepline.workers.folders import remove_folder
 from stepline.workers.held import Held
 from stepline.workers.pool import IDLE_SECONDS, WorkerPool
 from stepline.workers.process import START, worker_command
-from stepline.workers.scratch import empty_in_place
+from stepline.workers.roots import PlatformRoot, remove_forsaken, root_name
 from stepline.workers.seat import WorkerSeat
+from stepline.workers.shared import SharedFolder
 from stepline.workers.worker import Load, Worker
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -59,12 +58,12 @@ class WarmSandbox:
 
     Args:
         worker: The worker.
-        scratch: The folder.
+        folder: The folder.
     """
 
-    def __init__(self, worker: Worker, scratch: str) -> None:
+    def __init__(self, worker: Worker, folder: SharedFolder) -> None:
         self.worker = worker
-        self.scratch = scratch
+        self.folder = folder
         self._clean = True
         self.cancel = worker.cancel
         self.stop = worker.stop
@@ -77,7 +76,7 @@ class WarmSandbox:
 
     def tidy(self) -> None:
         """Remove what a task left in the scratch folder."""
-        self._clean = empty_in_place(self.scratch)
+        self._clean = self.folder.tidy()
 
 
 class SandboxExecutor:
@@ -110,7 +109,7 @@ class SandboxExecutor:
         self._images: dict[str, Image] = {}
         self._building: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._spawner = Spawner()
-        self._folders = SharedFolders(options.scratch, environ)
+        self._folders = PlatformRoot(options.scratch, "sandbox", environ=environ)
         self._pool: WorkerPool[_Key, WarmSandbox] = WorkerPool(idle_s=idle_s)
 
     def prepare(self, version: ScriptVersion, *, tell: Callable[[str], None] | None = None) -> str:
@@ -137,7 +136,7 @@ class SandboxExecutor:
                     sandbox.worker,
                     version,
                     pool=self._pool,
-                    scratch=sandbox.scratch,
+                    scratch=sandbox.folder.scratch,
                     inside=inside.SCRATCH,
                 )
             finally:
@@ -167,7 +166,7 @@ class SandboxExecutor:
                 bubblewrap = self._given[0] or find_bubblewrap(self._environ)
                 place = self._given[1] or cgroups.find_place()
                 cgroups.remove_forsaken(place)
-                self._folders.remove_forsaken()
+                remove_forsaken(root_name(self._environ))
                 self._found = _Machine(bubblewrap, place)
             return self._found
 
@@ -186,17 +185,18 @@ class SandboxExecutor:
     def _start(self, version: ScriptVersion, key: _Key) -> WarmSandbox:
         machine = self._machine()
         bubblewrap, cgroup = machine.bubblewrap, None
-        image, (path, root) = self._held_root(version, key)
+        image, (files, root) = self._held_root(version, key)
         with ExitStack() as left:
             left.callback(os.close, root)
-            scratch = self._folders.make(for_user=bubblewrap.changes_user)
-            left.callback(remove_folder, scratch)
+            path = self._folders.new_path()
+            folder = SharedFolder(path, for_user=bubblewrap.changes_user)
+            left.callback(folder.remove)
             if machine.place.holds:
                 cgroup = cgroups.Cgroup(machine.place, key.held)
                 left.callback(cgroup.remove)
-            sandbox = self._sandbox(image, path, scratch=scratch, held=key.held, cgroup=cgroup)
+            sandbox = self._sandbox(image, files, folder=folder, held=key.held, cgroup=cgroup)
             host = SandboxHost(
-                bubblewrap.command(sandbox, _worker(image, bubblewrap)),
+                bubblewrap.command(sandbox, _worker(image, key.held, bubblewrap)),
                 python=f"{image.python} of {image.id}",
                 cgroup=cgroup,
                 start=self._spawner,
@@ -204,7 +204,7 @@ class SandboxExecutor:
             host.take(left.pop_all())
         memory = "around" if cgroup is not None and cgroup.memory else "watch"
         load = Load(image.code, self._options.isolation, key.modules, memory=memory)
-        return WarmSandbox(Worker(host, load), scratch)
+        return WarmSandbox(Worker(host, load), folder)
 
     def _held_root(self, version: ScriptVersion, key: _Key) -> tuple[Image, tuple[Path, int]]:
         """Return a version's image and its root; both are made again where they are gone."""
@@ -221,13 +221,19 @@ class SandboxExecutor:
         return again, hold(lambda: images.root(again))
 
     def _sandbox(
-        self, image: Image, root: Path, *, scratch: str, held: Held, cgroup: cgroups.Cgroup | None
+        self,
+        image: Image,
+        root: Path,
+        *,
+        folder: SharedFolder,
+        held: Held,
+        cgroup: cgroups.Cgroup | None,
     ) -> Sandbox:
         return Sandbox(
             root=str(root),
             sdk=_SDK,
-            scratch=scratch,
-            environ=_environment(image, self._options.task_env),
+            task=folder.mounted,
+            environ=_environment(image, held, self._options.task_env),
             network=held.network,
             tmp_bytes=_tmp_bytes(held),
             cgroup=cgroup.memory if cgroup is not None else "",
@@ -250,14 +256,16 @@ def _tmp_bytes(held: Held) -> int | None:
     return held.tmp_bytes
 
 
-def _worker(image: Image, bubblewrap: Bubblewrap) -> list[str]:
-    command = worker_command(image.python, _START, root=inside.ROOT)
+def _worker(image: Image, held: Held, bubblewrap: Bubblewrap) -> list[str]:
+    root = inside.worker_root(held.tmp_bytes)
+    command = worker_command(image.python, _START, root=root)
     return [*command, "--user", bubblewrap.user] if bubblewrap.user else command
 
 
-def _environment(image: Image, task_env: Mapping[str, str]) -> dict[str, str]:
+def _environment(image: Image, held: Held, task_env: Mapping[str, str]) -> dict[str, str]:
     """Return all that a task sees: the variables of its image, and the given ones."""
     config = json.loads(image.config).get("config") or {}
     own = dict(each.partition("=")[::2] for each in config.get("Env") or ())
-    given = {"HOME": inside.ROOT, "TMPDIR": inside.ROOT, "LD_BIND_NOW": "worker"}
+    root = inside.worker_root(held.tmp_bytes)
+    given = {"HOME": root, "TMPDIR": root, "LD_BIND_NOW": "worker"}
     return {"PATH": _PATH, "LANG": "C.UTF-8", **own, **given, **task_env}

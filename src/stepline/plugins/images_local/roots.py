@@ -1,6 +1,7 @@
 """Roots: the files of images as folders, for executors that need no engine.
 
-There is one folder for each chain of layers, in ``roots`` of the folder of images. What an
+There is one folder for each chain of layers, in ``roots`` of the folder of images, and for
+what platforms mount in it: another version that mounts more has folders of its own. What an
 image has in common with another is there once: a chain is made of the folder of all its layers
 but the last, file by file as hard links, so that nobody may ever write to a file of a root.
 Whoever uses a root holds a shared lock on its folder, which keeps it from being removed.
@@ -51,7 +52,7 @@ class ImageRoots:
             kept: The images whose roots, and those of their lower layers, are kept.
         """
         wanted = {
-            chain_id(image.layers[: number + 1])
+            _name(image.layers[: number + 1])
             for image in kept
             for number in range(len(image.layers))
         }
@@ -62,7 +63,7 @@ class ImageRoots:
 
     def _chain(self, layers: Sequence[Layer]) -> Path:
         """Return the folder of a chain of layers."""
-        path = self._roots / chain_id(layers)
+        path = self._roots / _name(layers)
         if path.is_dir():
             return path
         for _ in range(_TRIES):
@@ -111,6 +112,11 @@ def chain_id(layers: Sequence[Layer]) -> str:
     for layer in layers[1:]:
         found = "sha256:" + hashlib.sha256(f"{found} {layer.digest}".encode()).hexdigest()
     return found.removeprefix("sha256:")
+
+
+def _name(layers: Sequence[Layer]) -> str:
+    places = repr((inside.FOLDERS, sorted(inside.FILES.items())))
+    return f"{chain_id(layers)}-{hashlib.sha256(places.encode()).hexdigest()[:8]}"
 
 
 def _make_places(root: Path) -> None:

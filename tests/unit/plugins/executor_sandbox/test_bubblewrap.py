@@ -11,7 +11,7 @@ def command(*, size=None, network=Network.NONE, can_size=True, changes_user=True
     sandbox = Sandbox(
         root="/root-of-image",
         sdk="/sdk",
-        scratch="/scratch",
+        task="/task",
         environ={"A": "1"},
         network=network,
         tmp_bytes=size,

@@ -83,7 +83,7 @@ def test_root_place_that_is_a_link_is_no_way_out(store, roots, tmp_path):
         layer = store.add(folder / "layer.tar", LayerKind.BASE)
     root = roots.get(image_of(layer))
     assert not (root / "run").is_symlink()
-    assert not (tmp_path / "stepline-scratch").exists()
+    assert not (tmp_path / "stepline-task").exists()
 
 
 def test_root_asked_for_by_many_at_once_is_one(store, roots):
