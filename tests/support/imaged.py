@@ -17,7 +17,7 @@ from stepline.plugins.images_local.archive import write_archive
 from stepline.plugins.images_local.configs import image_config, image_id
 from stepline.plugins.images_local.store import LayerStore
 from stepline.plugins.images_local.tars import write_folder
-from stepline.ports.engine import ContainerEngine
+from stepline.ports.engine import ContainerEngine, Credential
 from stepline.ports.images import Images
 from tests.support.projects import Project
 
@@ -91,13 +91,13 @@ class Publisher:
         self._base = base
         self._store = LayerStore(folder)
 
-    def publish(self, reference: str, text: str) -> str:
+    def publish(self, reference: str, text: str, *, credential: Credential | None = None) -> str:
         """Send a variant; return its reference by digest."""
         image = variant_of(self._base, self._store, text)
         layers = [layer.digest for layer in image.layers]
         self._engine.load(layers, _writer(image, self._store.path))
         self._engine.tag(image.id, reference)
-        digest = self._engine.push(image.id, reference, credential=None)
+        digest = self._engine.push(image.id, reference, credential=credential)
         self._engine.untag(reference)
         return f"{reference.rpartition(':')[0]}@{digest}"
 
