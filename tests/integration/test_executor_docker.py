@@ -16,8 +16,8 @@ import pytest
 from stepline.bootstrap import Plugins
 from stepline.errors import PlatformError
 from stepline.model.task import Network, OutcomeKind
-from stepline.plugins.executor_docker import owners
-from stepline.workers import scratch, worker
+from stepline.ports.engine import ContainerSpec
+from stepline.workers import owners, scratch, worker
 from tests.support.containers import DockerBench
 from tests.support.daemons import own_daemon
 from tests.support.engines import engine_environ
@@ -332,6 +332,16 @@ def test_docker_executor_orphans_of_a_platform_that_was_killed_are_removed(
     assert orphan.id not in [each.id for each in engine.containers()]
 
 
+@pytest.mark.parametrize("kind", [owners.TASKS, owners.BUILDS])
+def test_docker_executor_removes_orphans_of_tasks_and_of_builds(make_bench, engine, kind):
+    bench = make_bench()
+    image = bench.executor.prepare(bench.version("main.echo"))
+    owner = ":".join([*owners.own_name(kind).split(":")[:-2], "999999999", "1"])
+    orphan = engine.start(ContainerSpec(image=image, command=["sleep", "60"], owner=owner))
+    make_bench().executor.close()
+    assert orphan.id not in [each.id for each in engine.containers()]
+
+
 @pytest.mark.parametrize(
     ("change", "gone"),
     [
@@ -347,7 +357,8 @@ def test_docker_executor_orphans_of_a_platform_that_was_killed_are_removed(
     ids=["own", "pid again", "no pid", "boot", "machine", "user", "other kind", "empty"],
 )
 def test_owner_that_is_gone_is_told_from_those_that_nothing_is_known_of(change, gone):
-    assert owners.is_orphaned(":".join(change(owners.own_name().split(":")))) is gone
+    changed = ":".join(change(owners.own_name(owners.TASKS).split(":")))
+    assert owners.is_orphaned(changed, kind=owners.TASKS) is gone
 
 
 @pytest.fixture

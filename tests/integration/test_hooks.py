@@ -10,10 +10,11 @@ import pytest
 
 from stepline.errors import ConfigError, PlatformError
 from stepline.model.image import LayerKind
+from stepline.plugins.images_local.build_steps import stacked
 from stepline.plugins.images_local.hooks import Hooks
-from stepline.plugins.images_local.runners import KIND, find_runner
+from stepline.plugins.images_local.runners import find_runner
 from stepline.plugins.images_local.trees import read_layers
-from stepline.workers.owners import own_name
+from stepline.workers.owners import BUILDS, own_name
 from tests.support.engines import engine_environ
 from tests.support.hooks import HookBench, make_command_wheel, make_sdist
 from tests.support.images import script_version
@@ -110,6 +111,29 @@ def test_hook_changes_of_the_folder_hold_for_later_code(bench):
     assert bench.run(image, "sh", "-c", "cat link; test ! -e old.txt && echo gone") == "made\ngone"
 
 
+@pytest.fixture
+def own_bench(hook_base, images_dir, engine, tmp_path):
+    """A task script to give hooks to, with images of the test's own."""
+    others = shutil.ignore_patterns("roots", "temporary", "locks", "images", "scripts", "hook")
+    shutil.copytree(images_dir, tmp_path / "images", copy_function=os.link, ignore=others)
+    return HookBench(tmp_path / "images", engine, tmp_path / "script")
+
+
+def test_hook_is_not_run_again_because_another_image_was_removed(own_bench):
+    own_bench.hook("echo made > made")  # and nothing outside the folder
+    first = own_bench.build()
+    own_bench.write("main.py", "second = True\n")
+    second = own_bench.build()
+    own_bench.images().remove(first.id)
+    own_bench.write("main.py", "third = True\n")
+    third = own_bench.build()
+    assert FOUND in own_bench.said
+    for image in (second, third):
+        own_bench.images().remove(image.id)
+    own_bench.build()
+    assert FOUND not in own_bench.said
+
+
 def test_hook_that_never_ends_is_killed_and_leaves_nothing(bench):
     ids = []
 
@@ -146,6 +170,8 @@ def test_hook_commands_that_can_import_are_told(bench):
     assert bench.run(image, "sh", "-c", "sound; command -v pip apt dpkg || echo no tools") == (
         "no tools"
     )
+    tried = stacked(bench.bases().slim.image, [layer_of(image, LayerKind.HOOK)])
+    assert bench.engine.image(tried.id) is None
 
 
 def test_hook_settings_reach_it_and_leave_no_trace(bench, tmp_path):
@@ -187,7 +213,7 @@ def output(*command):
 
 def containers(bench):
     """Return the ids of the containers of this process's builds."""
-    owner = own_name(KIND)
+    owner = own_name(BUILDS)
     return [each.id for each in bench.engine.containers() if each.owner == owner]
 
 
@@ -267,6 +293,9 @@ def test_2_21_system_package_is_in_the_image_and_its_version_in_the_label(bench)
     assert layer_of(with_hook, LayerKind.SYSTEM) == layer_of(image, LayerKind.SYSTEM)
     script = "cat /opt/tree; test ! -e /usr/bin/tree && echo gone"
     assert bench.run(with_hook, "sh", "-c", script).endswith("gone")
+    (raw,) = bench.images().get(with_hook.id).aside
+    assert bench.images().get(image.id).aside == (raw,)
+    assert bench.engine.image(stacked(bench.bases().hook.image, [raw]).id) is None
 
 
 @pytest.mark.parametrize("name", ["no-such-package-at-all", "Not A Name"])

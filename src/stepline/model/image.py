@@ -146,6 +146,8 @@ class ImageBuild:
         hook_output: What the hook said.
         made_at: ISO 8601, UTC.
         parts: Components and system packages: name to version and hash.
+        aside: Layers that are not in the image, but without which making the next one like it
+            takes long: what a hook ran on, and what it did in the task script's folder.
     """
 
     image: Image
@@ -157,15 +159,19 @@ class ImageBuild:
     hook_output: str = ""
     made_at: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
+    aside: tuple[Layer, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """Return every field as plain JSON."""
-        return {**vars(self), "image": self.image.to_plain(), "parts": dict(self.parts)}
+        aside = [layer.to_plain() for layer in self.aside]
+        parts = dict(self.parts)
+        return {**vars(self), "image": self.image.to_plain(), "parts": parts, "aside": aside}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> ImageBuild:
         """Rebuild a record from what `to_plain` returned."""
-        return cls(**{**plain, "image": Image.from_plain(plain["image"])})
+        aside = tuple(map(Layer.from_plain, plain.get("aside", ())))
+        return cls(**{**plain, "image": Image.from_plain(plain["image"]), "aside": aside})
 
 
 @frozen(kw_only=True)

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stepline.errors import SteplineError
+
+if TYPE_CHECKING:
+    from stepline.ports.engine import ContainerEngine
+
+TASKS = "executor-docker"
+"""What the containers of an executor are made for."""
+
+BUILDS = "build"
+"""What the containers in which images are made are made for."""
 
 
 def own_name(kind: str) -> str:
@@ -33,6 +47,22 @@ def is_orphaned(owner: str, *, kind: str) -> bool:
     if surroundings != _surroundings(kind) or not pid.isdecimal():
         return False
     return boot != _read("/proc/sys/kernel/random/boot_id") or start != _start(int(pid))
+
+
+def remove_orphans(engine: ContainerEngine, *, kinds: Collection[str] = (TASKS, BUILDS)) -> None:
+    """Remove the containers of processes that were killed; one that cannot be now is left.
+
+    Args:
+        engine: Where they are.
+        kinds: What they were made for.
+
+    Raises:
+        PlatformError: The engine does not tell what there is.
+    """
+    for container in engine.containers():
+        if any(is_orphaned(container.owner, kind=kind) for kind in kinds):
+            with suppress(SteplineError):
+                container.remove()
 
 
 def _surroundings(kind: str) -> list[str]:

@@ -12,10 +12,7 @@ from stepline.frozen import frozen
 from stepline.model.image import ImageBuild
 from stepline.ports.engine import ContainerEngine
 from stepline.ports.images import Images
-from stepline.workers.owners import is_orphaned
-
-# What containers are for besides tests: tasks, and hooks of builds.
-_KINDS = ("executor-docker", "build")
+from stepline.workers.owners import remove_orphans
 
 
 @frozen(kw_only=True)
@@ -101,9 +98,7 @@ class _Used:
         if self._engine is None:
             return
         remove_forsaken(self._engine)
-        for container in self._engine.containers():
-            if any(is_orphaned(container.owner, kind=kind) for kind in _KINDS):
-                container.remove()
+        remove_orphans(self._engine)
         self._look()
 
     def reason(self, image_id: str) -> str:

@@ -15,10 +15,10 @@ from stepline.model.task import Isolation, Limits
 from stepline.plugins.executor_docker.containers import worker_container
 from stepline.plugins.executor_docker.folders import ContainerFolder
 from stepline.plugins.executor_docker.host import ContainerHost
-from stepline.plugins.executor_docker.owners import is_orphaned, own_name
 from stepline.ports.engine import Container
 from stepline.ports.executor import ExecutorOptions, ScriptVersion, Seat
 from stepline.ports.freed import Freed
+from stepline.workers import owners
 from stepline.workers.held import Held
 from stepline.workers.inside import SCRATCH
 from stepline.workers.pool import IDLE_SECONDS, WorkerPool
@@ -85,7 +85,7 @@ class DockerExecutor:
     ) -> None:
         self._options = options
         self._engine = options.engine()
-        self._owner = own_name()
+        self._owner = owners.own_name(owners.TASKS)
         self._folders = PlatformRoot(options.scratch, "docker", environ=environ)
         self._environ = environ
         self._images: dict[_Source, Image] = {}
@@ -207,9 +207,7 @@ class DockerExecutor:
     def _remove_orphans(self) -> None:
         """Remove what platforms have left that were killed."""
         with suppress(SteplineError):
-            for container in self._engine.containers():
-                if is_orphaned(container.owner):
-                    container.remove()
+            owners.remove_orphans(self._engine)
         remove_forsaken(root_name(self._environ))
 
 

@@ -102,6 +102,7 @@ class Assembly:
             hook_output=ground.hook_output,
             made_at=made_at,
             parts={**ground.system, **parts},
+            aside=ground.aside,
         )
 
     @contextmanager

@@ -94,6 +94,7 @@ class Steps:
         mounts: Sequence[Mount] = (),
         scratch: Path,
         limit_s: float,
+        keep: bool = True,
         tell: Tell,
     ) -> Ended:
         """Run a shell script as root, with the settings.
@@ -105,6 +106,7 @@ class Steps:
             mounts: Further folders.
             scratch: A folder that stays while the result is used; it is not there yet.
             limit_s: Seconds that it may take.
+            keep: Whether the image is used for other steps too, as a base is.
             tell: Takes each line that it prints.
         """
         scratch.mkdir()
@@ -117,6 +119,7 @@ class Steps:
                 command=("timeout", f"{limit_s + _GRACE_S:.0f}", "sh", f"{SEEN_AT}/step"),
                 mounts=(*settings.mounts, *mounts),
                 limit_s=limit_s,
+                keep=keep,
             ),
             scratch=scratch,
             tell=lambda line: tell(settings.masked(line)),
@@ -124,7 +127,7 @@ class Steps:
         return Ended(ended.code, settings.masked(ended.output), ended.root)
 
     def check(self, image: Image, command: Sequence[str], *, mount: Mount, scratch: Path) -> Ended:
-        """Run a command in an image, without a network, for two minutes at most."""
+        """Run a command in an image made for this, without a network, for two minutes at most."""
         scratch.mkdir()
         order = Order(
             image=image,
@@ -133,6 +136,7 @@ class Steps:
             mounts=(mount,),
             network=False,
             limit_s=120,
+            keep=False,
         )
         return self._runner().run(order, scratch=scratch, tell=lambda line: None)
 

@@ -56,6 +56,7 @@ class Ground:
         changes: What the hook changed in the task script's folder.
         hook_output: What the hook said.
         system: Versions of the Debian packages that were asked for.
+        aside: Layers that were made besides, for the next image.
     """
 
     base: BaseImage
@@ -64,6 +65,7 @@ class Ground:
     changes: FolderChanges = FolderChanges()
     hook_output: str = ""
     system: Mapping[str, str] = field(default_factory=dict)
+    aside: tuple[Layer, ...] = ()
 
 
 def lay_ground(version: ScriptVersion, site: Site) -> Ground:
@@ -83,7 +85,8 @@ def lay_ground(version: ScriptVersion, site: Site) -> Ground:
     if wanted:
         packages = _installed(version, bases, site)
         layers = (packages.layer,) if packages.layer else ()
-        ground = replace(ground, layers=layers, system=packages.versions)
+        aside = (packages.raw,) if packages.raw else ()
+        ground = replace(ground, layers=layers, system=packages.versions, aside=aside)
     return _hooked(version, bases, site, ground=ground, packages=packages) if has_hook else ground
 
 
@@ -128,4 +131,11 @@ def _hooked(
 
     result = Hooks(site.steps()).get(version, bases, system=packages, tell=site.tell)
     layers = (*ground.layers, result.layer) if result.layer else ground.layers
-    return replace(ground, layers=layers, changes=result.changes, hook_output=result.output)
+    files = result.changes.files
+    return replace(
+        ground,
+        layers=layers,
+        changes=result.changes,
+        hook_output=result.output,
+        aside=(*ground.aside, files) if files else ground.aside,
+    )

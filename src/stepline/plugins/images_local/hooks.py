@@ -169,6 +169,7 @@ class Hooks:
                 mounts=(Mount(source=str(watched.path), target=CODE, read_only=False),),
                 scratch=work / "run",
                 limit_s=self._limit_s,
+                keep=not raw,
                 tell=tell,
             )
             _refuse_failure(ended, folder, limit_s=self._limit_s)

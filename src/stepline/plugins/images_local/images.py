@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from stepline.errors import UserError
 from stepline.model.image import BaseImage, BaseVariant, Image, ImageBuild, Layer, Package
@@ -17,7 +17,6 @@ from stepline.ports.images import ImageOptions, Tell
 
 _IMAGES = "images"
 _SCRIPTS = "scripts"
-_STEPS = ("system", "hook")
 
 
 def _now() -> str:
@@ -110,9 +109,8 @@ class LocalImages:
                     hint="`stepline image list` shows those that it made",
                 )
             self._store.remove_note(_IMAGES, image_id)
-            kept = self._images()
-            freed = ImageRoots(self._store).remove_unused(kept)
-            return freed + self._store.remove_layers(without=self._needed(kept))
+            freed = ImageRoots(self._store).remove_unused(self._images())
+            return freed + self._store.remove_layers(without=self._needed(bases=True))
 
     # Bases.
 
@@ -131,9 +129,8 @@ class LocalImages:
     def remove_base(self, image_id: str) -> int:
         """See `Images.remove_base`."""
         with self._store.removing():
-            builds = self.builds()
-            layers = self._needed([build.image for build in builds])
-            return self._bases.remove(image_id, used={each.base for each in builds}, layers=layers)
+            used = {each.base for each in self.builds()}
+            return self._bases.remove(image_id, used=used, layers=self._needed(bases=False))
 
     def _built(self, key: str) -> ImageBuild | None:
         """Return the image that a task script was given, if all of it is here."""
@@ -161,24 +158,16 @@ class LocalImages:
         made = [build.image for build in self.builds()]
         return made + [base.image for base in self.bases()]
 
-    def _needed(self, images: Sequence[Image]) -> set[str]:
-        """Return the digests of the layers of images, and of what hooks did besides for them."""
-        needed = {layer.digest for image in images for layer in image.layers}
-        results = [note for kind in _STEPS for note in self._store.notes(kind)]
-        for result in (run for note in results for run in note.get("runs", [note])):
-            digests = set(_digests(result))
-            if digests & needed:
-                needed |= digests
-        return needed
+    def _needed(self, *, bases: bool) -> set[str]:
+        """Return the digests of the layers of images, and of what was made besides for them.
 
-
-def _digests(plain: Any) -> Iterator[str]:
-    """Give the digests of all layers in a plain document."""
-    if isinstance(plain, dict):
-        if "kind" in plain and "digest" in plain:
-            yield plain["digest"]
-        for value in plain.values():
-            yield from _digests(value)
+        Args:
+            bases: Whether those of bases are needed too.
+        """
+        layers = [each for build in self.builds() for each in (*build.image.layers, *build.aside)]
+        if bases:
+            layers += [each for base in self.bases() for each in base.image.layers]
+        return {layer.digest for layer in layers}
 
 
 def _script_key(version: ScriptVersion) -> str:

@@ -22,10 +22,7 @@ from stepline.plugins.images_local.trees import Tree, read_folder, read_layers
 from stepline.plugins.images_local.unpacking import unpack
 from stepline.ports.engine import Container, ContainerEngine, ContainerSpec, Mount
 from stepline.ports.images import Tell
-from stepline.workers.owners import is_orphaned, own_name
-
-KIND = "build"
-"""What its containers are for, as their owners say."""
+from stepline.workers.owners import BUILDS, own_name, remove_orphans
 
 _KEPT_LINES = 10_000
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -46,6 +43,7 @@ class Order:
         folder: Current folder inside.
         network: Whether it may use the network of this machine.
         limit_s: Seconds after which it is killed.
+        keep: Whether the engine may hold on to the image: it is used for other commands too.
     """
 
     image: Image
@@ -55,6 +53,7 @@ class Order:
     folder: str = "/"
     network: bool = True
     limit_s: float = 1800.0
+    keep: bool = True
 
 
 @frozen
@@ -130,21 +129,16 @@ class EngineRunner:
 
     def run(self, order: Order, *, scratch: Path, tell: Tell) -> Ended:
         """See `Runner.run`."""
-        self._remove_orphans()
-        self._load(order.image)
-        network = Network.HOST if order.network else Network.NONE
-        container = self._engine.start(
-            ContainerSpec(
-                image=order.image.id,
-                command=order.command,
-                owner=own_name(KIND),
-                mounts=order.mounts,
-                limits=Limits(memory_mb=None, timeout_s=None, network=network),
-                user="0:0",
-                folder=order.folder,
-                trusted=True,
-            )
-        )
+        with contextlib.suppress(SteplineError):
+            remove_orphans(self._engine, kinds=[BUILDS])
+        try:
+            return self._run(order, scratch=scratch, tell=tell)
+        finally:
+            if not order.keep:
+                self._forget(order.image)
+
+    def _run(self, order: Order, *, scratch: Path, tell: Tell) -> Ended:
+        container = self._start(order)
         try:
             code, output = _watch(container, order.limit_s, tell)
             changes = scratch / "changes.tar"
@@ -154,12 +148,34 @@ class EngineRunner:
             container.remove()
         return Ended(code, output, read_layers([*order.tars, changes]))
 
-    def _remove_orphans(self) -> None:
-        """Remove the containers of builds whose process was killed."""
+    def _start(self, order: Order) -> Container:
+        network = Network.HOST if order.network else Network.NONE
+        spec = ContainerSpec(
+            image=order.image.id,
+            command=order.command,
+            owner=own_name(BUILDS),
+            mounts=order.mounts,
+            limits=Limits(memory_mb=None, timeout_s=None, network=network),
+            user="0:0",
+            folder=order.folder,
+            trusted=True,
+        )
+        self._load(order.image)
+        try:
+            return self._engine.start(spec)
+        except SteplineError:
+            if self._engine.image(order.image.id) is not None:
+                raise
+        # Another build has just done with it.
+        self._load(order.image)
+        return self._engine.start(spec)
+
+    def _forget(self, image: Image) -> None:
+        """Remove an image from the engine, unless somebody uses it or has named it."""
         with contextlib.suppress(SteplineError):
-            for container in self._engine.containers():
-                if is_orphaned(container.owner, kind=KIND):
-                    container.remove()
+            held = self._engine.image(image.id)
+            if held is not None and not held.tags:
+                self._engine.remove_image(image.id)
 
     def _load(self, image: Image) -> None:
         def write(file: BinaryIO, without: Collection[str]) -> None:
