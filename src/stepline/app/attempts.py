@@ -11,7 +11,7 @@ from stepline.app.attempt_files import AttemptFiles, BytesLost
 from stepline.app.attempt_scope import AttemptScope
 from stepline.app.masking import Masker, StreamMasker
 from stepline.app.task_context import TaskContextService
-from stepline.errors import PlatformError, TaskError, UserError
+from stepline.errors import ConfigError, PlatformError, TaskError, UserError
 from stepline.frozen import frozen
 from stepline.model.task import Limits, OutcomeKind, TaskOutcome, TaskRequest
 from stepline.model.values import Json
@@ -33,6 +33,7 @@ class AttemptPlan:
         input: JSON for the function.
         context: The task's context values.
         limits: Bounds of the attempt.
+        environment: What earlier attempts at the task ran in; empty for the first.
     """
 
     version: ScriptVersion
@@ -42,6 +43,7 @@ class AttemptPlan:
     input: Json
     context: Mapping[str, Json]
     limits: Limits
+    environment: str = ""
 
 
 @frozen(kw_only=True)
@@ -153,11 +155,13 @@ def run_attempt(
         The record that was kept.
 
     Raises:
-        UserError: The task script's environment cannot be made, or a limit not be held.
+        UserError: The task script's environment cannot be made, is not that of earlier
+            attempts, or cannot hold a limit.
         PlatformError: This machine cannot make it, or nothing could be kept.
     """
     files = AttemptFiles(platform.catalog, platform.store)
     environment = platform.executor.prepare(plan.version)
+    _check_same(plan, environment)
     try:
         with _seat(plan, platform) as seat:
             record = _attempted(plan, platform, secrecy=secrecy, log=log, files=files, seat=seat)
@@ -165,6 +169,17 @@ def run_attempt(
             return _kept(replace(record, environment=environment), files, keep=keep)
     finally:
         files.discard()
+
+
+def _check_same(plan: AttemptPlan, environment: str) -> None:
+    """Refuse to go on in another environment than the one that the task began in."""
+    if plan.environment in ("", environment):
+        return
+    raise ConfigError(
+        f"earlier attempts of the task ran in the environment {plan.environment}, which is gone "
+        f"or is made otherwise by now; {plan.version.name} would get {environment}",
+        hint="start another workflow for the file, which takes the environment of now",
+    )
 
 
 @contextmanager

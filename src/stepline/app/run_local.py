@@ -226,6 +226,11 @@ class _Session:
                 clock=ports.clock,
                 sleep=ports.sleep,
                 place=request.place,
+                environments={
+                    step: str(attempts[-1]["environment"])
+                    for step, attempts in state.attempts.items()
+                    if attempts
+                },
             )
             workflow = runner.run(state.workflow, event)
         finally:

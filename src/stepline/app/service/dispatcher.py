@@ -231,6 +231,7 @@ class Dispatcher:
             version=ports.flow.plans.script(stored.scripts[task.step]),
             place=ports.place(stored.pipeline_id),
             now=ports.platform.now(),
+            environment=self._environment(task) if task.attempt > 1 else "",
         )
         secrecy = self._secrecy(workflow)
         following: list[_Claim] = []
@@ -250,6 +251,13 @@ class Dispatcher:
         finally:
             self._close(log)
         return following[0] if following else None
+
+    def _environment(self, task: QueuedTask) -> str:
+        """Return what the newest earlier attempt at a task ran in, if it got as far."""
+        with self._ports.state.read() as view:
+            attempts = view.workflows.attempts(task.workflow_id)
+        found = [each.record.get("environment") for each in attempts if each.step == task.step]
+        return next((str(each) for each in reversed(found) if each), "")
 
     def _close(self, log: LogWriter) -> None:
         try:
