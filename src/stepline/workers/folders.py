@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,15 +31,14 @@ def remove_folder(path: str | os.PathLike[str]) -> None:
 
 
 def _empty(top: int) -> None:
-    prefix, moved = f".gone-{os.urandom(4).hex()}-", 0
+    prefix = f".gone-{os.urandom(4).hex()}-"
+    names = (f"{prefix}{number}" for number in itertools.count())
     waiting = _without_files(top)
     while waiting:
         name = waiting.pop()
         with suppress(OSError), _opened(name, within=top) as folder:
-            for inner in _without_files(folder):
-                moved += 1
-                if _moved(inner, folder, f"{prefix}{moved}", top):
-                    waiting.append(f"{prefix}{moved}")
+            found = zip(_without_files(folder), names, strict=False)
+            waiting += [moved for inner, moved in found if _moved(inner, folder, moved, top)]
         with suppress(OSError):
             os.rmdir(name, dir_fd=top)
 

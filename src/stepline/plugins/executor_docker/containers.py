@@ -19,7 +19,7 @@ _SOCKETS = "/run/stepline"
 
 
 def worker_container(
-    image: Image, held: Held, folder: ContainerFolder, *, owner: str, task_env: Mapping[str, str]
+    image: Image, held: Held, *, folder: ContainerFolder, owner: str, task_env: Mapping[str, str]
 ) -> ContainerSpec:
     """Return the container of a worker that connects to the folder's socket."""
     root = worker_root(held.tmp_bytes)

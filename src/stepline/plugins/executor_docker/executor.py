@@ -183,7 +183,7 @@ class DockerExecutor:
     def _started(self, image: Image, key: _Key) -> WarmContainer:
         folder = ContainerFolder(self._folders.new_path())
         spec = worker_container(
-            image, key.held, folder, owner=self._owner, task_env=self._options.task_env
+            image, key.held, folder=folder, owner=self._owner, task_env=self._options.task_env
         )
         host = ContainerHost(
             lambda: self._engine.start(spec),
