@@ -112,6 +112,15 @@ def test_environment_has_what_the_script_brings_itself(environments, script, lin
     assert environment.code == str(script.folder)
 
 
+def test_environment_of_what_lies_outside_of_the_script_is_refused(environments, cache, script):
+    script.requirements("--no-index", "-r ../host.txt")
+    script.folder.parent.joinpath("host.txt").write_text("root:x:0:0\n")
+    with pytest.raises(ConfigError, match="not in the task script's folder") as caught:
+        environments.get(script.version())
+    assert str(caught.value.where) == "requirements.txt:2:4"
+    assert made(cache) == []
+
+
 def test_environment_brings_what_a_requirement_requires(environments, script):
     script.wheel("wells")
     script.wheel("plates", source="from wells import VERSION\n", requires=["wells"])

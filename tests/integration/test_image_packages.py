@@ -168,6 +168,26 @@ def test_hash_that_no_file_has_is_refused(script, environ):
     assert "give the hashes" in caught.value.hint
 
 
+@pytest.mark.parametrize("line", ["-r ../host.txt", "plates @ {wheel}", "-f ../wheels\nplates"])
+def test_requirement_outside_of_the_folder_is_refused_and_not_shown(
+    script, environ, tmp_path, line
+):
+    wheel = make_wheel(tmp_path / "wheels", "plates").as_uri()
+    tmp_path.joinpath("host.txt").write_text("root:x:0:0\n")
+    with pytest.raises(ConfigError, match="not in the task script's folder") as caught:
+        locked(script, environ, f"--no-index\n{line.format(wheel=wheel)}\n")
+    assert "root:x" not in str(caught.value)
+    assert caught.value.where.line == 2
+
+
+def test_package_that_requires_a_file_outside_of_the_folder_is_refused(script, environ, tmp_path):
+    elsewhere = make_wheel(tmp_path / "wheels", "wells").as_uri()
+    make_wheel(script / "dependencies", "plates", requires=[f"wells @ {elsewhere}"])
+    line = "--no-index\n./dependencies/plates-1.0-py3-none-any.whl"
+    with pytest.raises(ConfigError, match=r"wells-1.0-py3-none-any.whl is required"):
+        made(LayerStore(tmp_path / "images"), script, environ, line)
+
+
 def test_requirement_that_cannot_be_met_names_its_line(script, environ):
     make_wheel(script / "dependencies", "plates")
     with pytest.raises(ConfigError, match="cannot be met") as caught:

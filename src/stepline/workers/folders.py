@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 _OPEN = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ALL = 0o700
+# What goes on making folders meanwhile is not waited for any longer.
+_EMPTYING_SECONDS = 30.0
 
 
 def remove_folder(path: str | os.PathLike[str]) -> None:
@@ -25,16 +28,25 @@ def remove_folder(path: str | os.PathLike[str]) -> None:
             os.unlink(path)
             return
         with _opened(path) as top:
-            _empty(top)
+            empty_folder(top)
     with suppress(OSError):
         os.rmdir(path)
 
 
-def _empty(top: int) -> None:
+def empty_folder(top: int) -> None:
+    """Remove what is in a folder, as `remove_folder` does, also while somebody changes it.
+
+    Args:
+        top: Descriptor of the folder.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    until = time.monotonic() + _EMPTYING_SECONDS
     prefix = f".gone-{os.urandom(4).hex()}-"
     names = (f"{prefix}{number}" for number in itertools.count())
     waiting = _without_files(top)
-    while waiting:
+    while waiting and time.monotonic() < until:
         name = waiting.pop()
         with suppress(OSError), _opened(name, within=top) as folder:
             found = zip(_without_files(folder), names, strict=False)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stepline.errors import PlatformError
+from stepline.workers.folders import remove_folder
 from stepline.workers.program import Program
 from stepline.workers.roots import make_root
 from stepline_sdk import wire
@@ -54,7 +55,7 @@ class ProcessHost:
                 )
         except PlatformError:
             self.socket.close()
-            _remove_folder(root)
+            remove_folder(root)
             raise
 
     @property
@@ -85,7 +86,7 @@ class ProcessHost:
             command = [*_python(sys.executable, START), "--clean", self._root, "--mark", self.mark]
             cleaner = Program(command, environ={}, output=self._log)
             cleaner.ended(within_s=_GRACE_SECONDS)
-            _remove_folder(self._root)
+            remove_folder(self._root)
         elif cgroup:
             remove_cgroup(cgroup)
 
@@ -107,12 +108,6 @@ def worker_command(python: str, start: str, *, root: str) -> list[str]:
 
 def _python(python: str, start: str) -> list[str]:
     return [python, "-I", "-X", "utf8", start]
-
-
-def _remove_folder(folder: str) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_cgroup(folder: str) -> None:

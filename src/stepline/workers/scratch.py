@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 
-from stepline.workers.folders import remove_folder
+from stepline.workers.folders import empty_folder, remove_folder
 from stepline.workers.roots import PlatformRoot
 
 
@@ -72,16 +72,6 @@ def empty_in_place(folder: int) -> bool:
     """
     with suppress(OSError):
         if os.listdir(folder):
-            _empty(folder)
+            empty_folder(folder)
         return os.stat(folder).st_mode == _FRESH_MODE and not os.listdir(folder)
     return False
-
-
-def _empty(folder: int) -> None:
-    import shutil
-
-    for name in os.listdir(folder):
-        if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
-            shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
-        else:
-            os.unlink(name, dir_fd=folder)

@@ -45,8 +45,20 @@ def test_shared_folder_tidy_removes_what_a_task_left(shared):
 
 def test_shared_folder_that_cannot_be_emptied_is_not_as_good_as_new(shared, monkeypatch):
     os.mkdir(f"{shared.scratch}/a")
-    monkeypatch.setattr(scratch, "_empty", lambda folder: None)
+    monkeypatch.setattr(scratch, "empty_folder", lambda folder: None)
     assert not shared.tidy()
+
+
+def test_shared_folder_no_depth_is_too_much(shared):
+    folder = os.open(shared.scratch, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=folder)
+        below = os.open("d", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(folder)
+    assert shared.tidy()
+    assert os.listdir(shared.scratch) == []
 
 
 def test_shared_folder_link_in_place_of_scratch_is_not_followed(shared, tmp_path):

@@ -24,6 +24,7 @@ from stepline.workers.inside import SCRATCH
 from stepline.workers.pool import IDLE_SECONDS, WorkerPool
 from stepline.workers.roots import PlatformRoot, remove_forsaken, root_name
 from stepline.workers.seat import WorkerSeat
+from stepline.workers.warm import WarmPlace
 from stepline.workers.worker import Load, Worker
 
 _TIDY_SECONDS = 15.0
@@ -37,32 +38,6 @@ class _Key:
     image: str
     modules: tuple[str, ...]
     held: Held
-
-
-class WarmContainer:
-    """A worker in a container, with the folder that they share.
-
-    Args:
-        worker: The worker.
-        folder: What its container shares with the platform.
-    """
-
-    def __init__(self, worker: Worker, folder: ContainerFolder) -> None:
-        self.worker = worker
-        self.folder = folder
-        self._clean = True
-        self.cancel = worker.cancel
-        self.stop = worker.stop
-        self.close = worker.close
-
-    @property
-    def usable(self) -> bool:
-        """Whether it can take a task."""
-        return self._clean and self.worker.usable
-
-    def tidy(self) -> None:
-        """Remove what a task left in the scratch folder."""
-        self._clean = self.folder.tidy()
 
 
 class DockerExecutor:
@@ -90,7 +65,7 @@ class DockerExecutor:
         self._environ = environ
         self._images: dict[_Source, Image] = {}
         self._locks: defaultdict[_Source, threading.Lock] = defaultdict(threading.Lock)
-        self._pool: WorkerPool[_Key, WarmContainer] = WorkerPool(idle_s=idle_s)
+        self._pool: WorkerPool[_Key, WarmPlace] = WorkerPool(idle_s=idle_s)
         self._strays: list[Container] = []
         self._tidying = threading.Thread(target=self._remove_orphans, daemon=True)
         self._tidying.start()
@@ -164,7 +139,7 @@ class DockerExecutor:
             return ()
         return tuple(sorted({function.module for function in version.script.functions}))
 
-    def _start(self, version: ScriptVersion, key: _Key) -> WarmContainer:
+    def _start(self, version: ScriptVersion, key: _Key) -> WarmPlace:
         self._remove_strays()
         image = self._image(version, self._options.tell)
         try:
@@ -180,7 +155,7 @@ class DockerExecutor:
             raise PlatformError(f"the image {key.image} is gone", retryable=True)
         return self._started(image, key)
 
-    def _started(self, image: Image, key: _Key) -> WarmContainer:
+    def _started(self, image: Image, key: _Key) -> WarmPlace:
         folder = ContainerFolder(self._folders.new_path())
         spec = worker_container(
             image, key.held, folder=folder, owner=self._owner, task_env=self._options.task_env
@@ -192,7 +167,7 @@ class DockerExecutor:
             stray=self._strays.append,
         )
         load = Load(image.code, self._options.isolation, key.modules, memory="around")
-        return WarmContainer(Worker(host, load), folder)
+        return WarmPlace(Worker(host, load), folder)
 
     def _remove_strays(self) -> None:
         """Remove containers that could not be removed when they should have been."""

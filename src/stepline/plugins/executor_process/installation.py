@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from stepline.errors import ConfigError, Location, PlatformError
+from stepline.packages.outside import refuse_outside
 from stepline.packages.requirements import HOOK, REQUIREMENTS, line_at_fault, read_requirements
 from stepline.packages.uv import CommandFailed, index_arguments, run_command, run_uv
 from stepline.ports.executor import ScriptVersion
@@ -44,17 +45,20 @@ class Installation:
         """Make the environment, and run the script's hook if it has one.
 
         Raises:
-            ConfigError: A requirement cannot be installed, or the hook fails.
+            ConfigError: A requirement cannot be installed, or names what is not in the
+                script's folder, or the hook fails.
             PlatformError: No environment can be made here.
             OSError: A file cannot be written.
         """
         script = Path(self._version.folder)
+        refuse_outside(script)
         self._make_venv(python)
         if script.joinpath(HOOK).is_file():
             shutil.copytree(script, self._copy, symlinks=True)
             add_mode(self._copy, 0o200)
             self._run_hook()
             script = self._copy
+            refuse_outside(script)
         if read_requirements(script).strip():
             self._install(script)
         if script == self._copy:

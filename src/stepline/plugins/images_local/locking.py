@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stepline.errors import ConfigError, Location, PlatformError
+from stepline.packages.outside import is_outside, refuse_outside
 from stepline.packages.requirements import (
     REQUIREMENTS,
     depend_on_folder,
@@ -90,9 +91,11 @@ def lock_requirements(
 
     Raises:
         WithoutWheel: There are requirements that have no wheel.
-        ConfigError: The requirements cannot be met, or not together.
+        ConfigError: The requirements cannot be met, or not together, or name what is not
+            in the folder.
         PlatformError: The package index cannot be used.
     """
+    refuse_outside(folder)
     own = requirements or folder / REQUIREMENTS
     with tempfile.TemporaryDirectory() as temporary:
         output, further = Path(temporary, "lock.txt"), Path(temporary, "further.txt")
@@ -140,6 +143,27 @@ def source_entries(lock: str, folder: Path) -> list[str]:
     return found
 
 
+def refuse_outside_lock(lock: str, folder: Path) -> None:
+    """Refuse a lock with files that are not in the task script's folder.
+
+    Packages in it may require such files, and lock files of projects name them.
+
+    Args:
+        lock: The lock, without components.
+        folder: What paths in it are relative to.
+
+    Raises:
+        ConfigError: An entry names one.
+    """
+    for line in _logical_lines(lock):
+        if (place := _place_of(line)) and is_outside(place, folder):
+            raise ConfigError(
+                f"{place} is required, and is not in the task script's folder",
+                where=line_at_fault(read_requirements(folder), place),
+                hint="copy it into the folder, and have requirements name it there",
+            )
+
+
 def is_direct(requirement: str) -> bool:
     """Tell whether a requirement names a file or an address."""
     return bool(_place_of(requirement))
@@ -176,7 +200,11 @@ def index_options(folder: Path) -> list[str]:
     """Return the lines of requirements.txt, and of what it includes, that name indexes.
 
     Folders in them are full paths; credentials in them are as the author wrote them.
+
+    Raises:
+        ConfigError: They name what is not in the folder.
     """
+    refuse_outside(folder)
     return list(dict.fromkeys(_index_options(folder, folder / REQUIREMENTS, 0)))
 
 

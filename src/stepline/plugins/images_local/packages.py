@@ -19,6 +19,7 @@ from stepline.plugins.images_local.locking import (
     is_direct,
     lock_key,
     lock_requirements,
+    refuse_outside_lock,
     source_entries,
 )
 from stepline.plugins.images_local.store import LayerStore
@@ -137,11 +138,12 @@ class PackageLayers:
             folder: The task script's folder, where local files of the lock are.
 
         Raises:
-            ConfigError: A package cannot be installed.
+            ConfigError: A package cannot be installed, or its file is not in the folder.
             PlatformError: The package index cannot be used, or the disk is full.
         """
         if not lock.text.strip():
             return None
+        refuse_outside_lock(lock.text, folder)
         key = hashlib.sha256(canonical([lock.text, vars(self._place)]).encode()).hexdigest()
         with self._store.lock(f"packages-{key}"):
             if (layer := self._store.noted_layer("packages", key)) is not None:
