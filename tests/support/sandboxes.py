@@ -10,7 +10,7 @@ import pytest
 
 from stepline.errors import PlatformError
 from stepline.model.task import Isolation, Limits
-from stepline.plugins.executor_sandbox import cgroups
+from stepline.plugins.executor_sandbox import cgroups, lowered
 from stepline.plugins.executor_sandbox.bubblewrap import (
     Bubblewrap,
     Sandbox,
@@ -40,7 +40,7 @@ class SharingBubblewrap:
         self._real = bubblewrap
         self.can_size = bubblewrap.can_size
         self.changes_user = bubblewrap.changes_user
-        self.user = bubblewrap.user
+        self.given = bubblewrap.given
         self.cgroups: set[str] = set()
 
     def command(self, sandbox: Sandbox, command: Sequence[str]) -> list[str]:
@@ -48,9 +48,13 @@ class SharingBubblewrap:
         self._folder.mkdir(exist_ok=True)
         self.cgroups.add(os.path.basename(sandbox.cgroup))
         made = self._real.command(sandbox, command)
+        shared = source = str(self._folder)
+        if self.changes_user:
+            first = made.index("--")
+            source = f"{lowered.STAGE}/{first - made.index(lowered.__file__) - 3}"
+            made.insert(first, shared)
         end = made.index("--chdir")
-        shared = str(self._folder)
-        mount = [*open_folders(shared), "--bind", shared, shared]
+        mount = [*open_folders(shared), "--bind", source, shared]
         return [*made[:end], *mount, *made[end:]]
 
 

@@ -11,6 +11,9 @@ from typing import Any
 
 from stepline.errors import PlatformError
 
+GIVEN = 5
+"""Number of the descriptor at which a program finds what it is given besides its arguments."""
+
 Start = Callable[[Callable[[], int]], int]
 """Calls what starts a program, in the thread that is to be its parent."""
 
@@ -28,6 +31,7 @@ class Program:
         environ: All of its environment.
         output: File that its output is added to.
         connection: Descriptor that it inherits, whose number is added as ``--fd N``.
+        given: Descriptor, not below 10, that it inherits as number `GIVEN`.
         start: Chooses the thread that starts it.
 
     Raises:
@@ -41,6 +45,7 @@ class Program:
         environ: Mapping[str, str],
         output: str,
         connection: int = -1,
+        given: int = -1,
         start: Start = start_here,
     ) -> None:
         self._lock = threading.Lock()
@@ -51,6 +56,8 @@ class Program:
             target = 4 if connection == 3 else 3
             actions.append((os.POSIX_SPAWN_DUP2, connection, target))
             arguments += ["--fd", str(target)]
+        if given >= 0:
+            actions.append((os.POSIX_SPAWN_DUP2, given, GIVEN))
         actions += [
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),

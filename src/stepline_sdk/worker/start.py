@@ -47,10 +47,6 @@ def _connect(arguments: dict[str, str]) -> Connection:
 
 def _settle(arguments: dict[str, str]) -> None:
     """Do what a platform outside cannot, where the worker has a root file system of its own."""
-    if "user" in arguments:
-        from stepline_sdk.worker.privileges import become
-
-        become(arguments["user"])
     os.environ.pop("PWD", None)  # what makes a sandbox sets it; tasks have their own folder
     os.makedirs(arguments["root"], 0o700, exist_ok=True)
 
@@ -58,9 +54,8 @@ def _settle(arguments: dict[str, str]) -> None:
 def main(argv: list[str]) -> None:
     """Do what the arguments say, and end the process.
 
-    ``--root`` serves as a worker, as the user of ``--user UID:GID``, ``--child 1`` runs one
-    task in a new interpreter, and ``--clean FOLDER --mark MARK`` removes what a worker that
-    was killed has left.
+    ``--root`` serves as a worker, ``--child 1`` runs one task in a new interpreter, and
+    ``--clean FOLDER --mark MARK`` removes what a worker that was killed has left.
     """
     arguments = {name.lstrip("-"): value for name, value in zip(argv[::2], argv[1::2])}
     _expose_sdk()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 
 from stepline.errors import PlatformError
 from stepline.frozen import frozen
 from stepline.model.task import Network
+from stepline.plugins.executor_sandbox import lowered
 from stepline.workers import inside
+from stepline.workers.program import GIVEN
 
 _OLDEST = (0, 5)
 _WITH_SIZE = (0, 7)
@@ -22,13 +25,14 @@ _NAMESPACES = (
     "--unshare-uts",
     "--unshare-cgroup-try",
 )
-# What it takes to become the user of tasks, and to have no way back.
-_TO_CHANGE_USER = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
+# The kernel's settings are for nobody inside to write to, whoever owns them.
+_PROC = ("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys")
 _OF_HOST = ("/etc/hosts", "/etc/resolv.conf")
 _HINT = (
-    "let this user make user namespaces (sysctl user.max_user_namespaces, "
-    "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns), or run "
-    "the platform as root; in a container, it needs the right to mount"
+    "let ordinary users make user namespaces (sysctl user.max_user_namespaces, "
+    "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns), since no "
+    "task begins as root; in a container, the platform needs the right to mount, and a /proc of "
+    "which nothing is hidden"
 )
 
 
@@ -64,44 +68,51 @@ class Bubblewrap:
     Attributes:
         path: The program.
         can_size: Whether it can limit temporary folders.
-        changes_user: Whether what runs inside becomes the user of tasks; otherwise it is the
-            platform's own user under that number.
+        changes_user: Whether the platform, as root, becomes the user of tasks before it starts
+            the program; otherwise tasks are the platform's own user under that number.
     """
 
     path: str
     can_size: bool
     changes_user: bool
 
-    @property
-    def user(self) -> str:
-        """User, ``uid:gid``, to become inside; empty where that was done before."""
-        return f"{inside.USER}:{inside.GROUP}" if self.changes_user else ""
-
     def command(self, sandbox: Sandbox, command: Sequence[str]) -> list[str]:
-        """Return the command that runs another one in a sandbox."""
-        variables = [
-            part for name, value in sandbox.environ.items() for part in ("--setenv", name, value)
-        ]
+        """Return the command that runs another one in a sandbox.
+
+        It reads the variables from the descriptor `GIVEN`: what is among a command's words, all
+        users of the machine can read.
+        """
+        sources = [sandbox.root, sandbox.sdk, sandbox.task]
+        sources += [sandbox.cgroup] if sandbox.cgroup else []
+        root, sdk, task, *cgroup = self._seen(sources)
         return [
-            self.path,
+            *self._started(sources),
             *self._isolation(),
             *(["--share-net"] if sandbox.network is Network.HOST else []),
-            *["--ro-bind", sandbox.root, "/", "--proc", "/proc", "--dev", "/dev"],
+            *["--ro-bind", root, "/", *_PROC, "--dev", "/dev"],
             *self._memory_folder("/dev/shm", _shm_bytes(sandbox.tmp_bytes)),
             *["--remount-ro", "/dev"],
             *self._memory_folder("/tmp", sandbox.tmp_bytes),
-            *["--ro-bind", sandbox.sdk, inside.SDK],
-            *["--bind", sandbox.task, inside.TASK],
+            *["--ro-bind", sdk, inside.SDK],
+            *["--bind", task, inside.TASK],
             *_names(sandbox.network),
-            *_shown_cgroup(sandbox),
-            *["--chdir", "/", "--clearenv", *variables, "--", *command],
+            *(_shown_cgroup(cgroup[0], sandbox.cgroup_at) if cgroup else []),
+            *["--chdir", "/", "--clearenv", "--args", str(GIVEN), "--", *command],
         ]
+
+    @staticmethod
+    def given(sandbox: Sandbox) -> bytes:
+        """Return what the command of a sandbox has to find at the descriptor `GIVEN`."""
+        words = [
+            word for name, value in sandbox.environ.items() for word in ("--setenv", name, value)
+        ]
+        return b"".join(os.fsencode(word) + b"\0" for word in words)
 
     def try_out(self) -> str:
         """Start a sandbox that does nothing; return what it said where that failed."""
         import subprocess
 
-        command = [self.path, *self._isolation(), "--ro-bind", "/", "/", "--proc", "/proc"]
+        command = [*self._started([]), *self._isolation(), "--ro-bind", "/", "/", *_PROC]
         try:
             tried = subprocess.run(
                 [*command, "--", "/bin/true"],
@@ -116,12 +127,23 @@ class Bubblewrap:
         words = tried.stderr.decode(errors="replace").strip()
         return "" if tried.returncode == 0 else words or f"it ended with {tried.returncode}"
 
+    def _started(self, sources: Sequence[str]) -> list[str]:
+        """Return the words that start the program; the sources may be closed to its user."""
+        if not self.changes_user:
+            return [self.path]
+        user = [str(inside.USER), str(inside.GROUP)]
+        python = [sys.executable, "-I", "-S", lowered.__file__]
+        return [*python, *user, *sources, "--", self.path]
+
+    def _seen(self, sources: Sequence[str]) -> list[str]:
+        """Return where the program finds sources."""
+        if not self.changes_user:
+            return [*sources]
+        return [f"{lowered.STAGE}/{number}" for number in range(len(sources))]
+
     def _isolation(self) -> list[str]:
-        arguments = ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-        if self.changes_user:
-            added = [part for name in _TO_CHANGE_USER for part in ("--cap-add", name)]
-            return [*_NAMESPACES, *arguments, *added]
         user = ["--uid", str(inside.USER), "--gid", str(inside.GROUP)]
+        arguments = ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         return ["--unshare-user", *_NAMESPACES, *user, *arguments]
 
     def _memory_folder(self, path: str, size: int | None) -> list[str]:
@@ -150,13 +172,16 @@ def find_bubblewrap(environ: Mapping[str, str]) -> Bubblewrap:
             f"{path} is bubblewrap {'.'.join(map(str, version))}, which is too old",
             hint=f"install {'.'.join(map(str, _OLDEST))} or newer",
         )
-    words = ""
-    for changes_user in [True, False] if os.geteuid() == 0 and _has_user() else [False]:
-        found = Bubblewrap(path, version >= _WITH_SIZE, changes_user)
-        words = found.try_out()
-        if not words:
-            return found
-    raise PlatformError(f"bubblewrap may not make sandboxes here: {words}", hint=_HINT)
+    found = Bubblewrap(path, version >= _WITH_SIZE, changes_user=os.geteuid() == 0)
+    if found.changes_user and not _has_user():
+        raise PlatformError(
+            f"there is no user {inside.USER} here for tasks to be, and they are never root",
+            hint="run the platform as an ordinary user, or map more users into its namespace",
+        )
+    words = found.try_out()
+    if words:
+        raise PlatformError(f"bubblewrap may not make sandboxes here: {words}", hint=_HINT)
+    return found
 
 
 def _version(path: str) -> tuple[int, ...]:
@@ -193,10 +218,8 @@ def _names(network: Network) -> list[str]:
     return [part for path in _OF_HOST for part in ("--ro-bind-try", path, path)]
 
 
-def _shown_cgroup(sandbox: Sandbox) -> list[str]:
-    if not sandbox.cgroup:
-        return []
-    shown = [*open_folders(sandbox.cgroup_at), "--ro-bind", sandbox.cgroup, sandbox.cgroup_at]
+def _shown_cgroup(folder: str, at: str) -> list[str]:
+    shown = [*open_folders(at), "--ro-bind", folder, at]
     return ["--tmpfs", "/sys", *shown, "--remount-ro", "/sys"]
 
 

@@ -28,6 +28,7 @@ from stepline.workers.process import START, worker_command
 from stepline.workers.roots import PlatformRoot, remove_forsaken, root_name
 from stepline.workers.seat import WorkerSeat
 from stepline.workers.shared import SharedFolder
+from stepline.workers.warm import WarmPlace
 from stepline.workers.worker import Load, Worker
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -51,32 +52,6 @@ class _Machine:
 
     bubblewrap: Bubblewrap
     place: cgroups.Place
-
-
-class WarmSandbox:
-    """A worker in a sandbox, with the folder that they share.
-
-    Args:
-        worker: The worker.
-        folder: The folder.
-    """
-
-    def __init__(self, worker: Worker, folder: SharedFolder) -> None:
-        self.worker = worker
-        self.folder = folder
-        self._clean = True
-        self.cancel = worker.cancel
-        self.stop = worker.stop
-        self.close = worker.close
-
-    @property
-    def usable(self) -> bool:
-        """Whether it can take a task."""
-        return self._clean and self.worker.usable
-
-    def tidy(self) -> None:
-        """Remove what a task left in the scratch folder."""
-        self._clean = self.folder.tidy()
 
 
 class SandboxExecutor:
@@ -110,7 +85,7 @@ class SandboxExecutor:
         self._building: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._spawner = Spawner()
         self._folders = PlatformRoot(options.scratch, "sandbox", environ=environ)
-        self._pool: WorkerPool[_Key, WarmSandbox] = WorkerPool(idle_s=idle_s)
+        self._pool: WorkerPool[_Key, WarmPlace] = WorkerPool(idle_s=idle_s)
 
     def prepare(self, version: ScriptVersion, *, tell: Callable[[str], None] | None = None) -> str:
         """Make the version's image and its root, or find them made."""
@@ -182,7 +157,7 @@ class SandboxExecutor:
             return ()
         return tuple(sorted({function.module for function in version.script.functions}))
 
-    def _start(self, version: ScriptVersion, key: _Key) -> WarmSandbox:
+    def _start(self, version: ScriptVersion, key: _Key) -> WarmPlace:
         machine = self._machine()
         bubblewrap, cgroup = machine.bubblewrap, None
         image, (files, root) = self._held_root(version, key)
@@ -196,7 +171,8 @@ class SandboxExecutor:
                 left.callback(cgroup.remove)
             sandbox = self._sandbox(image, files, folder=folder, held=key.held, cgroup=cgroup)
             host = SandboxHost(
-                bubblewrap.command(sandbox, _worker(image, key.held, bubblewrap)),
+                bubblewrap.command(sandbox, _worker(image, key.held)),
+                given=bubblewrap.given(sandbox),
                 python=f"{image.python} of {image.id}",
                 cgroup=cgroup,
                 start=self._spawner,
@@ -204,7 +180,7 @@ class SandboxExecutor:
             host.take(left.pop_all())
         memory = "around" if cgroup is not None and cgroup.memory else "watch"
         load = Load(image.code, self._options.isolation, key.modules, memory=memory)
-        return WarmSandbox(Worker(host, load), folder)
+        return WarmPlace(Worker(host, load), folder)
 
     def _held_root(self, version: ScriptVersion, key: _Key) -> tuple[Image, tuple[Path, int]]:
         """Return a version's image and its root; both are made again where they are gone."""
@@ -256,10 +232,8 @@ def _tmp_bytes(held: Held) -> int | None:
     return held.tmp_bytes
 
 
-def _worker(image: Image, held: Held, bubblewrap: Bubblewrap) -> list[str]:
-    root = inside.worker_root(held.tmp_bytes)
-    command = worker_command(image.python, _START, root=root)
-    return [*command, "--user", bubblewrap.user] if bubblewrap.user else command
+def _worker(image: Image, held: Held) -> list[str]:
+    return worker_command(image.python, _START, root=inside.worker_root(held.tmp_bytes))
 
 
 def _environment(image: Image, held: Held, task_env: Mapping[str, str]) -> dict[str, str]:

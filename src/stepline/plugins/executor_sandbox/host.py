@@ -5,8 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from stepline.plugins.executor_sandbox.cgroups import Cgroup
@@ -21,6 +21,7 @@ class SandboxHost:
 
     Args:
         command: What starts the sandbox.
+        given: What the command finds at the descriptor `stepline.workers.program.GIVEN`.
         python: The worker's interpreter, for messages.
         cgroup: What is around it; None where there is no such thing.
         start: Chooses the thread with whose end the sandbox is to end.
@@ -35,6 +36,7 @@ class SandboxHost:
         self,
         command: Sequence[str],
         *,
+        given: bytes,
         python: str,
         cgroup: Cgroup | None,
         start: Start,
@@ -45,12 +47,13 @@ class SandboxHost:
         self._said = os.memfd_create("worker's words")
         self.socket, there = socket.socketpair()
         try:
-            with there:
+            with there, _file_of(given) as file:
                 self._program = Program(
                     command if cgroup is None else cgroup.entered_by(command),
                     environ={"PATH": os.defpath},
                     output=f"/proc/{os.getpid()}/fd/{self._said}",
                     connection=there.fileno(),
+                    given=file,
                     start=start,
                 )
         except BaseException:
@@ -111,6 +114,22 @@ def hold(root: Callable[[], Path]) -> tuple[Path, int]:
             if os.path.samestat(os.stat(path), os.fstat(descriptor)):
                 return path, descriptor
         os.close(descriptor)
+
+
+@contextmanager
+def _file_of(content: bytes) -> Iterator[int]:
+    """Give a descriptor, not below 10, of a file in memory."""
+    made = os.memfd_create("given")
+    try:
+        os.write(made, content)
+        os.lseek(made, 0, os.SEEK_SET)
+        given = fcntl.fcntl(made, fcntl.F_DUPFD_CLOEXEC, 10)
+    finally:
+        os.close(made)
+    try:
+        yield given
+    finally:
+        os.close(given)
 
 
 def _children(pid: int) -> list[int]:
