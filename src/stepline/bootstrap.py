@@ -70,6 +70,7 @@ class Plugins:
         self._settings = settings or Settings()
         self._engine: ContainerEngine | None = None
         self._images: Images | None = None
+        self._allow_hooks = self._settings.allow_before_install
         self._cache_dir = cache_dir
         self._environ = environ
         self._entries: list[PluginEntry] | None = None
@@ -129,6 +130,7 @@ class Plugins:
     def executor(self, name: str, options: ExecutorOptions) -> Executor:
         """Return the executor of this name."""
         self.load(f"executor.{name}")
+        self._allow_hooks |= options.allow_before_install  # images are made for executors later
         options = replace(options, images=self.images, engine=self.engine)
         executor: Executor | None = self.manager.hook.stepline_executor(
             name=name, options=options, cache_dir=self._cache_dir, environ=self._environ
@@ -164,6 +166,7 @@ class Plugins:
             bases=self._settings.bases,
             engine=self.engine,
             credential=self.credential,
+            allow_before_install=self._allow_hooks,
         )
 
     def credential(self, reference: str) -> Credential | None:

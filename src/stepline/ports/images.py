@@ -24,12 +24,15 @@ class ImageOptions:
         bases: References of base images by runtime, ``3.N``, and by ``3.N-hook``.
         engine: Returns the container engine.
         credential: Returns what the registry of a reference asks for; None for nothing.
+        allow_before_install: Let hooks, and what else runs as root while an image is made,
+            do so on this machine where no container engine answers.
     """
 
     folder: Path
     bases: Mapping[str, str]
     engine: Callable[[], ContainerEngine]
     credential: Callable[[str], Credential | None]
+    allow_before_install: bool = False
 
 
 class Images(Protocol):

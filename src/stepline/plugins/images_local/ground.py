@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field, replace
+from functools import cache
 from pathlib import Path
 
 from stepline.frozen import frozen
@@ -39,10 +40,10 @@ class Site:
 
     def steps(self) -> Steps:
         """Return what runs steps of a build in containers, or in sandboxes."""
-        return Steps(self.store, self._runner, self.environ)
+        return Steps(self.store, cache(self._runner), self.environ)
 
     def _runner(self) -> Runner:
-        return find_runner(self.options.engine, self.store.path, environ=self.environ)
+        return find_runner(self.options, self.store.path, environ=self.environ, tell=self.tell)
 
 
 @frozen(kw_only=True)

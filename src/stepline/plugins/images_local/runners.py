@@ -21,7 +21,7 @@ from stepline.plugins.images_local.archive import write_archive
 from stepline.plugins.images_local.trees import Tree, read_folder, read_layers
 from stepline.plugins.images_local.unpacking import unpack
 from stepline.ports.engine import Container, ContainerEngine, ContainerSpec, Mount
-from stepline.ports.images import Tell
+from stepline.ports.images import ImageOptions, Tell
 from stepline.workers.owners import BUILDS, own_name, remove_orphans
 
 _KEPT_LINES = 10_000
@@ -210,36 +210,49 @@ class SandboxRunner:
 
 
 def find_runner(
-    engine: Callable[[], ContainerEngine],
+    options: ImageOptions,
     path: Callable[[Layer], Path],
     *,
     environ: Mapping[str, str],
+    tell: Tell,
 ) -> Runner:
     """Return where hooks run on this machine.
 
     Args:
-        engine: Returns the container engine.
+        options: Whose engine, and whether hooks may run on this machine without one.
         path: Returns the file of a layer.
         environ: Environment variables of the platform.
+        tell: Takes a line where they are to run on this machine.
 
     Raises:
-        PlatformError: There is no engine, and the platform is not root or has no bubblewrap.
+        PlatformError: There is no engine, and they may not or cannot run here.
     """
     try:
-        found = engine()
+        found = options.engine()
         found.check()
     except PlatformError as error:
         bwrap = shutil.which("bwrap", path=environ.get("PATH", os.defpath))
-        if os.geteuid() == 0 and bwrap:
-            return SandboxRunner(bwrap)
-        lacking = "bubblewrap is not installed" if bwrap is None else "you are not root"
-        raise PlatformError(
-            "a hook, Debian packages and requirements without a wheel need a container engine, "
-            f"or root and bubblewrap; {lacking}, and of the engine: {error.what}",
-            hint=error.hint or "start the engine, or build the image as root",
-            retryable=error.retryable,
-        ) from error
+        if not (options.allow_before_install and os.geteuid() == 0 and bwrap):
+            raise _refusal(error, allowed=options.allow_before_install, bwrap=bwrap) from error
+        tell(
+            f"warning: no container engine answers ({error.what}), so hooks, Debian packages and "
+            "builds of sources run as root on this machine, as allow_before_install allows"
+        )
+        return SandboxRunner(bwrap)
     return EngineRunner(found, path)
+
+
+def _refusal(error: PlatformError, *, allowed: bool, bwrap: str | None) -> PlatformError:
+    lacking = [] if allowed else ["it is not allowed"]
+    lacking += [] if os.geteuid() == 0 else ["you are not root"]
+    lacking += [] if bwrap else ["bubblewrap is not installed"]
+    return PlatformError(
+        "a hook, Debian packages and requirements without a wheel need a container engine, or "
+        f"would run as root on this machine, but {', '.join(lacking)}; of the engine: {error.what}",
+        hint=f"{error.hint or 'start the engine'}; or, as root and with bubblewrap, allow them to "
+        "run on this machine with the setting allow_before_install",
+        retryable=error.retryable,
+    )
 
 
 def _watch(container: Container, limit_s: float, tell: Tell) -> tuple[int | None, str]:
@@ -309,6 +322,8 @@ def _arguments(order: Order, root: Path) -> list[str]:
     if not order.network:
         arguments.append("--unshare-net")
     arguments += ["--bind", str(root), "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run"]
+    # The kernel's settings are root's, who needs no privilege to write to most of them.
+    arguments += ["--ro-bind", "/proc/sys", "/proc/sys"]
     for mount in order.mounts:
         arguments += ["--ro-bind" if mount.read_only else "--bind", mount.source, mount.target]
     if order.network:
