@@ -71,6 +71,7 @@ class ContainerSpec:
         folder: Current folder inside; empty for the image's own.
         trusted: It may change its root and is not kept from privileges, as a hook's.
         terminal: It gets a terminal, for people.
+        followed: Somebody calls `Container.follow` at once, and gets all that it prints.
         network: Name of a private network of ours to join in place of the limits' one.
         alias: Its name in that network.
         volumes: Full paths inside that get an empty volume each, removed with the container.
@@ -87,6 +88,7 @@ class ContainerSpec:
     folder: str = ""
     trusted: bool = False
     terminal: bool = False
+    followed: bool = False
     network: str = ""
     alias: str = ""
     volumes: Sequence[str] = ()
@@ -126,7 +128,16 @@ class Container(Protocol):
         """Return the last that it printed, at most 64 KiB."""
 
     def follow(self, tell: Callable[[str], None]) -> None:
-        """Pass on what it prints, line by line, until its end."""
+        """Pass on what it prints, line by line, until its end.
+
+        That is all of it for one that was made to be ``followed``, which waits while more is
+        printed than was passed on; for others it is what comes from now on, and a little
+        of what came before.
+
+        Args:
+            tell: Takes each line; one of more than 64 Ki characters in pieces of so many, and
+                a last one with fewer.
+        """
 
     def interact(self, keyboard: int, screen: int) -> None:
         """Connect a container that was made with a terminal to one of ours, until its end.

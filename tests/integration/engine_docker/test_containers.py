@@ -114,6 +114,22 @@ def test_container_output_keeps_the_last_and_follow_tells_each_line(start):
     assert container.output().endswith("line 8999\nno end\n10001\n")
 
 
+def test_container_that_is_followed_tells_every_line_whole_and_in_order(start):
+    script = "i=0; while [ $i -lt 100000 ]; do echo line $i; i=$((i+1)); done"
+    container, lines = start("sh", "-c", script, followed=True), []
+    time.sleep(1)  # it prints more than is kept before anybody looks
+    container.follow(lines.append)
+    assert lines == [f"line {number}" for number in range(100_000)]
+    assert container.wait(timeout_s=30).exit_code == 0
+
+
+def test_container_that_is_followed_by_nobody_can_be_removed(start, engine):
+    owner = uuid.uuid4().hex
+    container = start("dd", "if=/dev/zero", "bs=1M", "count=20", followed=True, owner=owner)
+    container.remove()
+    assert engine.containers(owner) == []
+
+
 def test_container_output_is_nowhere_on_disk_and_inspect_has_no_log(start):
     container = start("sh", "-c", "echo a row of data")
     assert said(container) == "a row of data\n"

@@ -104,6 +104,7 @@ def test_in_image(version: ScriptVersion, choice: Choice, *, bench: Workbench) -
             limits=Limits(memory_mb=None, timeout_s=None, network=Network.NONE),
             folder=image.code,
             terminal=choice.debugger,
+            followed=not choice.debugger,
             network=running.network,
         )
         code = _run(engine, spec, show=choice.show)

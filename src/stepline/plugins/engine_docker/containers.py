@@ -18,6 +18,8 @@ from stepline.ports.engine import LABEL, ContainerEnd, ContainerSpec
 
 # The last of what it printed may still be on its way when a container has ended.
 _SETTLE_S = 2.0
+# An answer that got lost is not waited for longer than this.
+_ASK_AGAIN_S = 60.0
 
 
 class DockerContainer:
@@ -52,7 +54,10 @@ class DockerContainer:
     def wait(self, *, timeout_s: float | None = None) -> ContainerEnd | None:
         """Wait for its end; None where it still runs after the time."""
         with self._engine() as client:
-            if (timeout_s is None or timeout_s > 0) and not self._ends(client, timeout_s):
+            if timeout_s is None:
+                while not self._ends(client, _ASK_AGAIN_S) and self._running(client):
+                    pass
+            elif timeout_s > 0 and not self._ends(client, timeout_s):
                 return None
             state = self._state(client)
         if state.get("Running") or state.get("Status") == "created":
@@ -70,9 +75,9 @@ class DockerContainer:
         return self._output.text(settle_s=0.0 if running else _SETTLE_S)
 
     def follow(self, tell: Callable[[str], None]) -> None:
-        """Pass on what it prints, line by line, until its end."""
+        """Pass on what it prints, line by line, until its end; see `Container.follow`."""
         if self._output is not None:
-            self._output.follow(tell)
+            self._output.follow(tell, runs=self._still_runs)
 
     def interact(self, keyboard: int, screen: int) -> None:
         """Connect its terminal to one of ours, until its end."""
@@ -112,6 +117,8 @@ class DockerContainer:
 
     def remove(self) -> None:
         """End and remove it, with its anonymous volumes; no error where it is gone."""
+        if self._output is not None:
+            self._output.end()  # it is not held up by nobody reading
         with self._engine() as client, _forgiving(404, 409):
             client.remove_container(self.id, v=True, force=True)
 
@@ -121,7 +128,7 @@ class DockerContainer:
         with translated(self._connection.place):
             yield client
 
-    def _ends(self, client: Client, timeout_s: float | None) -> bool:
+    def _ends(self, client: Client, timeout_s: float) -> bool:
         """Tell whether it ends in time."""
         from requests.exceptions import ConnectionError as Broken
         from requests.exceptions import Timeout
@@ -131,7 +138,7 @@ class DockerContainer:
             client.wait(self.id, timeout=timeout_s)
         except (Broken, Timeout):
             # docker-py tells a time that is up as a connection that broke.
-            if timeout_s is None or time.monotonic() - begun < timeout_s:
+            if time.monotonic() - begun < timeout_s:
                 raise
             return False
         return True
@@ -139,6 +146,10 @@ class DockerContainer:
     def _state(self, client: Client) -> dict[str, Any]:
         state: dict[str, Any] = client.inspect_container(self.id)["State"]
         return state
+
+    def _still_runs(self) -> bool:
+        with self._engine() as client:
+            return self._running(client)
 
     def _running(self, client: Client) -> bool:
         from docker.errors import NotFound
@@ -151,7 +162,7 @@ class DockerContainer:
 
 def start_container(connection: Connection, spec: ContainerSpec) -> DockerContainer:
     """Make and start a container; nothing of it stays where it does not start."""
-    client, output = connection.client, Output()
+    client, output = connection.client, Output(followed=spec.followed)
     with translated(connection.place):
         made = client.create_container_from_config(create_arguments(spec))["Id"]
         container = DockerContainer(

@@ -14,6 +14,7 @@ from stepline.plugins.images_local.build_settings import SEEN_AT, BuildSettings,
 from stepline.plugins.images_local.configs import image_config, image_id
 from stepline.plugins.images_local.hook_layers import find_text
 from stepline.plugins.images_local.mirrors import find_sources, write_apt_folder
+from stepline.plugins.images_local.printed import masked_lines
 from stepline.plugins.images_local.runners import Ended, Order, Runner
 from stepline.plugins.images_local.store import LayerStore
 from stepline.plugins.images_local.trees import Node
@@ -122,9 +123,10 @@ class Steps:
                 keep=keep,
             ),
             scratch=scratch,
-            tell=lambda line: tell(settings.masked(line)),
+            tell=lambda line: tell(masked_lines(line, settings.masked)),
         )
-        return Ended(ended.code, settings.masked(ended.output), ended.root)
+        output = masked_lines(ended.output, settings.masked)
+        return Ended(ended.code, output, ended.root)
 
     def check(self, image: Image, command: Sequence[str], *, mount: Mount, scratch: Path) -> Ended:
         """Run a command in an image made for this, without a network, for two minutes at most."""

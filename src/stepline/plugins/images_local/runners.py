@@ -18,13 +18,14 @@ from stepline.frozen import frozen
 from stepline.model.image import Image, Layer
 from stepline.model.task import Limits, Network
 from stepline.plugins.images_local.archive import write_archive
+from stepline.plugins.images_local.printed import Output
 from stepline.plugins.images_local.trees import Tree, read_folder, read_layers
 from stepline.plugins.images_local.unpacking import unpack
 from stepline.ports.engine import Container, ContainerEngine, ContainerSpec, Mount
 from stepline.ports.images import ImageOptions, Tell
+from stepline.workers.lines import Lines
 from stepline.workers.owners import BUILDS, own_name, remove_orphans
 
-_KEPT_LINES = 10_000
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What Docker lets root do in a container.
 _CAPABILITIES = """CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP SYS_CHROOT MKNOD
@@ -89,30 +90,6 @@ class Runner(Protocol):
         """
 
 
-class Output:
-    """Takes what a command prints, line by line, and keeps the end of it.
-
-    Args:
-        tell: Takes each line.
-    """
-
-    def __init__(self, tell: Tell) -> None:
-        from collections import deque
-
-        self._tell = tell
-        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
-
-    def add(self, line: str) -> None:
-        """Take a line."""
-        line = line.rstrip("\r\n").rpartition("\r")[2]
-        self._lines.append(line)
-        self._tell(line)
-
-    def text(self) -> str:
-        """Return what was kept."""
-        return "\n".join(self._lines)
-
-
 class EngineRunner:
     """Runs commands in containers.
 
@@ -159,6 +136,7 @@ class EngineRunner:
             user="0:0",
             folder=order.folder,
             trusted=True,
+            followed=True,
         )
         self._load(order.image)
         try:
@@ -309,8 +287,12 @@ def _run_until(command: list[str], limit_s: float, take: Tell) -> int | None:
 
 
 def _take_lines(stream: IO[bytes] | None, take: Tell) -> None:
-    for line in stream or ():
-        take(line.decode("utf-8", "replace"))
+    lines = Lines()
+    while stream is not None and (part := os.read(stream.fileno(), 1 << 16)):
+        for line in lines.feed(part):
+            take(line)
+    for line in lines.end():
+        take(line)
 
 
 def _arguments(order: Order, root: Path) -> list[str]:

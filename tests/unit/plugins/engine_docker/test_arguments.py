@@ -42,6 +42,8 @@ def host(spec):
 def test_create_arguments_every_field_is_in_what_is_asked_for():
     plain = ContainerSpec(image="i", command=("c",), owner="o", network="net-0")
     for each in fields(ContainerSpec):
+        if each.name == "followed":  # is about our end alone
+            continue
         name, value = each.name, getattr(FULL, each.name)
         changed = replace(plain, **{name: True if name == "trusted" else value})
         assert create_arguments(changed) != create_arguments(plain), name
