@@ -1,5 +1,6 @@
 """Release tags in a real registry stay what they are, unless they are moved by force."""
 
+import os
 import uuid
 
 import pytest
@@ -91,6 +92,22 @@ def test_moves_begun_and_half_written_are_told_apart(tmp_path):
     with (tmp_path / "moved-releases.jsonl").open("a") as file:
         file.write('{"at": "2", "refer')
     assert log.moves() == [begun]
+    later = Move(at="3", reference="r/a:v1.0.0", before="sha256:2", image="sha256:3")
+    log.add(later)
+    assert log.moves() == [begun, later]
+
+
+def test_moves_a_line_that_is_written_in_part_is_an_error_and_spoils_no_other(
+    tmp_path, monkeypatch
+):
+    log, write = MoveLog(tmp_path), os.write
+    move = Move(at="1", reference="r/a:v1.0.0", before="sha256:1", image="sha256:2")
+    with monkeypatch.context() as full:
+        full.setattr("os.write", lambda file, line: write(file, line[:9]))
+        with pytest.raises(PlatformError, match=r"9 of .* bytes were written"):
+            log.add(move)
+    log.add(move)
+    assert log.moves() == [move]
 
 
 @pytest.mark.parametrize(

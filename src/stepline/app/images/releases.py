@@ -6,6 +6,7 @@ the same new tag at the same moment, the later one may still win.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -74,13 +75,15 @@ class MoveLog:
         Raises:
             PlatformError: It cannot be written.
         """
-        line = json.dumps(asdict(move)).encode() + b"\n"
+        # It begins with a line's end, in case a crash left the last line without one.
+        line = b"\n" + json.dumps(asdict(move)).encode() + b"\n"
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             # One write to the end of the file: lines of several processes stay apart.
             file = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             try:
-                os.write(file, line)
+                if (written := os.write(file, line)) < len(line):
+                    raise OSError(errno.ENOSPC, f"{written} of {len(line)} bytes were written")
                 os.fsync(file)
             finally:
                 os.close(file)
@@ -91,7 +94,7 @@ class MoveLog:
     def moves(self) -> list[Move]:
         """Return all moves, oldest first; what a crash left half written is left out."""
         try:
-            lines = self._file.read_text().splitlines()
+            lines = self._file.read_bytes().split(b"\n")
         except FileNotFoundError:
             return []
         found: dict[tuple[str, str, str], Move] = {}
