@@ -38,14 +38,22 @@ class ImageOptions:
 class Images(Protocol):
     """The images of one machine; several threads and processes may use it at once."""
 
-    def build(self, version: ScriptVersion, *, tell: Tell) -> Image:
+    def build(self, version: ScriptVersion, *, tell: Tell, renew: bool = False) -> Image:
         """Make the image of a task script, or find it made.
 
-        A script that was built keeps its image, also when its base has changed since.
+        A script that was built keeps its image, also when its base has changed since. An
+        image that was removed is made again; it has to be the same one.
+
+        Args:
+            version: The task script.
+            tell: Takes lines about what is going on.
+            renew: Whether another image may take the place of one that was removed. One
+                that is there stays.
 
         Raises:
             ConfigError: The version's own files are at fault: a requirement without a
-                wheel, a hook that fails, a stale lock file.
+                wheel, a hook that fails, a stale lock file; or its image is gone, and made
+                again it is another one.
             PlatformError: This machine cannot make it: no base for the runtime, no
                 engine for the hook, a full disk.
         """

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from stepline.errors import UserError
+from stepline.errors import ConfigError, UserError
 from stepline.model.image import BaseImage, BaseVariant, Image, ImageBuild, Layer, Package
 from stepline.plugins.images_local.bases import Bases
 from stepline.plugins.images_local.store import LayerStore
@@ -47,7 +47,7 @@ class LocalImages:
 
     # Images of task scripts.
 
-    def build(self, version: ScriptVersion, *, tell: Tell) -> Image:
+    def build(self, version: ScriptVersion, *, tell: Tell, renew: bool = False) -> Image:
         """See `Images.build`."""
         key = _script_key(version)
         if (found := self._built(key)) is not None:
@@ -56,6 +56,8 @@ class LocalImages:
             if (found := self._built(key)) is not None:  # by another, while we waited
                 return found.image
             build = self._assemble(version, tell)
+            if not renew:
+                self._refuse_another(build, key)
             self._store.put_note(_IMAGES, build.image.id, note=build.to_plain())
             self._store.put_note(_SCRIPTS, key, note={"image": build.image.id})
         return build.image
@@ -138,6 +140,19 @@ class LocalImages:
         found = self.get(note["image"]) if note is not None else None
         whole = found is not None and all(map(self._store.has, found.image.layers))
         return found if whole else None
+
+    def _refuse_another(self, build: ImageBuild, key: str) -> None:
+        """Refuse an image that is made again and is not the one that it stands for."""
+        note = self._store.note(_SCRIPTS, key)
+        given = note["image"] if note is not None else build.image.id
+        if given == build.image.id:
+            return
+        raise ConfigError(
+            f"the image {given} that {build.name} was given is gone, "
+            f"and made again it would be {build.image.id}",
+            hint="publish it again with -f, or have `stepline image build` make its image anew; "
+            "what runs then is another image than before",
+        )
 
     def _assemble(self, version: ScriptVersion, tell: Tell) -> ImageBuild:
         from stepline.packages.uv import mask_credentials
