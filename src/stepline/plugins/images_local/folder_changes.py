@@ -132,7 +132,7 @@ class WatchedFolder:
     def _read(self) -> Iterator[str]:
         """Give the paths of the files that were read since.
 
-        Where the disk does not tell, that is every file that is no Python module.
+        Where the disk does not tell, that is every file.
         """
         for path, seen in self._before.items():
             try:
@@ -142,7 +142,7 @@ class WatchedFolder:
             if self._tells_of_reading and seen.digest and stat.S_ISREG(found.st_mode):
                 if found.st_atime_ns != _NEVER:
                     yield path
-            elif not path.endswith(".py"):
+            else:
                 yield path
 
 

@@ -53,6 +53,15 @@ def test_difference_new_changed_and_removed_are_told(watched):
     assert found.removed == ("lib/part.txt",)
 
 
+def test_difference_where_the_disk_tells_of_no_reading_depends_on_every_file(
+    source, tmp_path, monkeypatch
+):
+    path = "stepline.plugins.images_local.folder_changes._tells_of_reading"
+    monkeypatch.setattr(path, lambda folder: False)
+    found = WatchedFolder(source, tmp_path / "copy").difference()
+    assert set(found.inputs) == {"main.py", "tool.sh", "data.txt", "lib/part.txt"}
+
+
 def test_difference_depends_on_what_was_read_changed_and_removed(watched):
     watched.path.joinpath("tool.sh").read_text()
     watched.path.joinpath("data.txt").write_text("changed")
