@@ -13,6 +13,7 @@ from stepline.model.image import LayerKind
 from stepline.plugins.images_local.build_steps import stacked
 from stepline.plugins.images_local.hooks import Hooks
 from stepline.plugins.images_local.trees import read_layers
+from stepline.ports.engine import Mount
 from stepline.workers.owners import BUILDS, own_name
 from tests.support.engines import engine_environ
 from tests.support.hooks import HookBench, make_command_wheel, make_sdist
@@ -148,6 +149,25 @@ def test_hook_that_never_ends_is_killed_and_leaves_nothing(bench):
     assert "no questions" in caught.value.hint
     assert len(ids) == 1
     assert not containers(bench)
+
+
+def test_step_that_is_killed_leaves_nothing_of_roots(bench, tmp_path, monkeypatch):
+    left = tmp_path / "left"
+    left.mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    bases, steps = bench.bases(), bench.steps()
+    ended = steps.run(
+        "mkdir /run/left/a; touch /run/left/a/b; chmod 0 /run/left/a; sleep 1000",
+        bases.hook.image,
+        settings=steps.settings(tmp_path / "settings", base=bases.hook, must_have_apt=False),
+        mounts=(Mount(source=str(left), target="/run/left", read_only=False),),
+        scratch=tmp_path / "scratch",
+        limit_s=3,
+        tell=bench.said.append,
+    )
+    assert ended.code is None
+    assert {path.stat().st_uid for path in (left, left / "a", left / "a" / "b")} == {12345}
+    assert (left / "a").stat().st_mode & 0o700 == 0o700
 
 
 def test_hook_command_that_cannot_import_fails_the_build_by_name(bench):

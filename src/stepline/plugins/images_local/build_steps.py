@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from stepline.errors import ConfigError, Location, PlatformError
+from stepline.errors import ConfigError, Location, PlatformError, SteplineError
 from stepline.frozen import frozen
 from stepline.model.image import BaseImage, Image, Layer
 from stepline.plugins.images_local.build_settings import SEEN_AT, BuildSettings, write_settings
@@ -113,20 +114,46 @@ class Steps:
         scratch.mkdir()
         text = f". {SEEN_AT}/environment\nexport APT_CONFIG={_APT_CONFIG}\n{_MANUALS}\n{script}"
         Path(settings.mounts[0].source, "step").write_text(text)
-        ended = self._runner().run(
-            Order(
-                image=image,
-                tars=self.tars(image),
-                command=("timeout", f"{limit_s + _GRACE_S:.0f}", "sh", f"{SEEN_AT}/step"),
-                mounts=(*settings.mounts, *mounts),
-                limit_s=limit_s,
-                keep=keep,
-            ),
-            scratch=scratch,
-            tell=lambda line: tell(masked_lines(line, settings.masked)),
+        order = Order(
+            image=image,
+            tars=self.tars(image),
+            command=("timeout", f"{limit_s + _GRACE_S:.0f}", "sh", f"{SEEN_AT}/step"),
+            mounts=(*settings.mounts, *mounts),
+            limit_s=limit_s,
+            keep=keep,
         )
+        with self._given_back(order, mounts):
+            ended = self._runner().run(
+                order,
+                scratch=scratch,
+                tell=lambda line: tell(masked_lines(line, settings.masked)),
+            )
         output = masked_lines(ended.output, settings.masked)
         return Ended(ended.code, output, ended.root)
+
+    @contextmanager
+    def _given_back(self, order: Order, mounts: Sequence[Mount]) -> Iterator[None]:
+        """Leave nothing of root's in folders that a step may write to, however it ended.
+
+        A step that was killed did not get to its last line.
+        """
+        try:
+            yield
+        finally:
+            folders = tuple(each for each in mounts if not each.read_only)
+            if folders and any(_is_anothers(Path(each.source)) for each in folders):
+                script = "\n".join(give_back(each.target) for each in folders)
+                again = Order(
+                    **{
+                        **vars(order),
+                        "command": ("timeout", f"{_GRACE_S}", "sh", "-c", script),
+                        "mounts": folders,
+                        "network": False,
+                        "limit_s": _GRACE_S,
+                    }
+                )
+                with self.store.temporary() as scratch, suppress(SteplineError):
+                    self._runner().run(again, scratch=scratch, tell=lambda line: None)
 
     def check(self, image: Image, command: Sequence[str], *, mount: Mount, scratch: Path) -> Ended:
         """Run a command in an image made for this, without a network, for two minutes at most."""
@@ -154,10 +181,26 @@ def stacked(image: Image, layers: Sequence[Layer]) -> Image:
     return Image(**{**vars(image), "id": image_id(text), "config": text, "layers": every})
 
 
+def _is_anothers(folder: Path) -> bool:
+    """Tell whether a folder, or what is in it, belongs to somebody else than the platform."""
+    own = os.getuid()
+    if own == 0:
+        return False
+    found: list[str] = []
+    try:
+        for base, folders, names in os.walk(folder, onerror=lambda error: found.append("hidden")):
+            paths = (base, *(os.path.join(base, name) for name in (*folders, *names)))
+            if found or any(os.lstat(path).st_uid != own for path in paths):
+                return True
+    except OSError:
+        return True
+    return bool(found)
+
+
 def give_back(folder: str) -> str:
     """Return a line of shell that makes the platform the owner of what root made in a folder."""
     owner = f"{os.getuid()}:{os.getgid()}"
-    return "" if owner == "0:0" else f"chown -R {owner} {folder} && chmod -R u+rwX {folder}"
+    return "" if owner == "0:0" else f"chown -hR {owner} {folder} && chmod -R u+rwX {folder}"
 
 
 def tail(output: str) -> str:
