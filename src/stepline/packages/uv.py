@@ -7,6 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+LIMIT_S = 1800.0
+"""How long a command of a build may take, seconds."""
+
+_KILLED = 137
 _PIP_SETTINGS = {
     "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
     "PIP_EXTRA_INDEX_URL": "UV_INDEX",
@@ -61,7 +65,12 @@ def mask_credentials(text: str) -> str:
 
 
 def run_command(
-    command: Sequence[str], *, cwd: Path, environ: Mapping[str, str], keep: Sequence[int] = ()
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    environ: Mapping[str, str],
+    keep: Sequence[int] = (),
+    limit_s: float = LIMIT_S,
 ) -> str:
     """Run a command to its end, and end what it left in its process group.
 
@@ -70,18 +79,20 @@ def run_command(
         cwd: Current folder.
         environ: Its whole environment.
         keep: Descriptors that it inherits.
+        limit_s: Seconds after which it is killed.
 
     Returns:
         What it said.
 
     Raises:
-        CommandFailed: It ended with another code than 0.
+        CommandFailed: It ended with another code than 0, or was killed for its time.
     """
     import signal
     import subprocess
     import tempfile
     from contextlib import suppress
 
+    late = ""
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             command,
@@ -94,13 +105,16 @@ def run_command(
             pass_fds=keep,
         )
         try:
-            code = process.wait()
+            code = process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            code = _KILLED
+            late = f"\nit did not end in {limit_s:g} s, and was killed"
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         output.seek(0)
-        text = mask_credentials(output.read().decode("utf-8", "replace").strip())
+        text = mask_credentials(output.read().decode("utf-8", "replace").strip()) + late
     if code:
         raise CommandFailed(code, text)
     return text

@@ -12,6 +12,7 @@ from stepline.plugins.images_local.build_settings import SEEN_AT
 from stepline.plugins.images_local.build_steps import HookBases, Steps, give_back, tail
 from stepline.plugins.images_local.configs import CODE
 from stepline.plugins.images_local.locking import index_options
+from stepline.plugins.images_local.wheel_files import find_text, is_too_large, is_whole
 from stepline.ports.engine import Mount
 from stepline.ports.images import Tell
 
@@ -72,7 +73,9 @@ def build_wheels(
             )
             if ended.code != 0:
                 raise _failure(requirement, folder, ended.output)
-            _take(built, target, requirement, folder)
+            for wheel in sorted(built.glob("*.whl")):
+                _check(wheel, requirement, folder, settings.secrets)
+                wheel.replace(target / wheel.name)
 
 
 def _script() -> str:
@@ -87,11 +90,21 @@ def _script() -> str:
     return "\n".join(lines)
 
 
-def _take(built: Path, target: Path, requirement: str, folder: Path) -> None:
-    for wheel in sorted(built.glob("*.whl")):
-        if not _PURE.search(wheel.name):
-            raise _without_wheel(requirement, folder, f"its source gives {wheel.name}")
-        wheel.replace(target / wheel.name)
+def _check(wheel: Path, requirement: str, folder: Path, secrets: Sequence[str]) -> None:
+    """Refuse what a source gives that is no wheel of Python alone, or tells a password."""
+    if not _PURE.search(wheel.name):
+        raise _without_wheel(requirement, folder, f"its source gives {wheel.name}")
+    where = line_at_fault(read_requirements(folder), requirement)
+    hint = "look at what its build does: setup.py, or the build backend in pyproject.toml"
+    if not is_whole(wheel) or is_too_large(wheel):
+        what = f"the source of {requirement} gives {wheel.name}, which is no wheel that can be used"
+        raise ConfigError(what, where=where, hint=hint)
+    if secrets and (found := find_text(wheel, secrets)):
+        raise ConfigError(
+            f"building {requirement} left a password of this machine's settings in {found}",
+            where=where,
+            hint=f"{hint}; images are passed on",
+        )
 
 
 def _failure(requirement: str, folder: Path, output: str) -> ConfigError | PlatformError:
