@@ -11,8 +11,10 @@ import pytest
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse names in STEPLINE_REQUIRE that no test could carry."""
-    # What the tests start inherits it, also below a program that ignores it, such as nohup.
+    # What the tests start inherits them, also below a program that ignores them, such as nohup,
+    # or a shell that started us in the background.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     known = {line.split(":")[0].split("(")[0] for line in config.getini("markers")}
     unknown = required_markers() - known
     if unknown:
