@@ -11,9 +11,11 @@ import pytest
 from stepline.app.images.holding import hold
 from stepline.errors import ConfigError
 from stepline.model.image import LayerKind
-from stepline.plugins.images_local.components import Component, folder_digest
+from stepline.plugins.images_local.components import Component, Components, folder_digest
 from stepline.plugins.images_local.conflicts import refuse_unlocked
 from stepline.plugins.images_local.locking import lock_requirements
+from stepline.plugins.images_local.store import LayerStore
+from stepline.plugins.images_local.wheels import Place
 from stepline.ports.engine import ContainerSpec
 from tests.support.images import local_images, put_base, script_version
 from tests.support.wheels import make_wheel
@@ -137,6 +139,24 @@ def test_folder_digest_is_of_names_contents_and_rights(tmp_path):
         folder.joinpath(name).chmod(mode)
         digests.add(folder_digest(folder))
     assert len(digests) == 4
+
+
+@pytest.mark.parametrize("spoil", [b"", b"PK"], ids=["empty", "torn"])
+def test_component_whose_wheel_is_not_whole_is_built_again(tmp_path, spoil):
+    folder = tmp_path / "script" / "parser"
+    folder.mkdir(parents=True)
+    folder.joinpath("pyproject.toml").write_text(PROJECT.format(name="parser", number=0))
+    components = Components(
+        LayerStore(tmp_path / "images"),
+        Place(runtime="3.11", python="/usr/bin/python3", site="/usr/lib/python3"),
+        build_wheels=lambda names, target, _: make_wheel(target, "parser"),
+        tell=lambda line: None,
+    )
+    (first,) = components.wheels(folder.parent, ["parser"])
+    first.wheel.write_bytes(spoil)
+    (second,) = components.wheels(folder.parent, ["parser"])
+    assert second == first
+    assert len(second.wheel.read_bytes()) > len(spoil)
 
 
 def put_components(folder):

@@ -6,11 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from stepline.app.images.holding import find_build, hold
 from stepline.app.images.services import remove_forsaken
+from stepline.app.new_project import project_files, project_names, write_project
 from stepline.ports.engine import LABEL, ContainerSpec
 from tests.support.terminal import run_on_terminal
 
@@ -31,6 +33,20 @@ def test_surroundings():
     assert main.__file__ == "/opt/stepline/script/main.py"
 """
 FAILS = "def test_count_fails():\n    rows = 3\n    assert rows == 2\n"
+OWN = """
+import main
+import pytest
+
+@pytest.mark.parametrize("function", ["greet", main.greet])
+@pytest.mark.parametrize("task_script", [".", None])
+def test_greet(run_function, function, task_script):
+    files = {"input_file_pointer": "data/visitor.json"}
+    output = run_function(function, {"greeting": "Hi"}, files=files, task_script=task_script)
+    assert output["text"] == "Hi, Ada!"
+
+def test_protocol(run_protocol):
+    assert run_protocol(input="data/visitor.json").status == "completed"
+"""
 POSTGRES = "/usr/lib/postgresql/15/bin"
 SERVICES = f"""
 database:
@@ -53,6 +69,15 @@ def test_database_knows_us():
         link.sendall(struct.pack("!I", len(words) + 4) + words)
         assert link.recv(1) == b"R"
 """
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def create_project(folder):
+    """Make a project as ``stepline init`` does."""
+    names = project_names(folder, name=None, namespace="private-demo", runtime="python3.11")
+    write_project(folder, project_files(names), force=False)
 
 
 class Commands:
@@ -161,8 +186,40 @@ def test_2_19_image_test_on_this_machine_says_so(commands):
     assert "inside the image" in commands.run("test", "script", code=1)
 
 
+def test_image_test_runs_tests_of_the_project_inside_the_image(commands, tmp_path):
+    create_project(tmp_path / "fresh")
+    said = commands.run("test", "fresh/task-scripts/fresh")
+    assert "3 passed" in said
+    assert "tested inside the image" in said
+
+
+def test_image_test_of_an_example_skips_what_needs_other_environments(commands, tmp_path):
+    shutil.copytree(EXAMPLES / "push-to-kaggle", tmp_path / "push")
+    assert "15 passed, 2 skipped" in commands.run("test", "push/task-scripts/sspdemo")
+
+
+def test_image_test_of_a_script_in_a_project_runs_its_own_tests_with_all_fixtures(
+    commands, tmp_path
+):
+    create_project(tmp_path / "fresh")
+    own = tmp_path / "fresh/task-scripts/fresh/tests/test_own.py"
+    own.parent.mkdir()
+    own.write_text(OWN)
+    said = commands.run("test", "fresh/task-scripts/fresh")
+    assert "5 passed" in said
+    assert "5 passed" in commands.run("test", "fresh/task-scripts/fresh", "--local")
+
+
+def test_image_test_on_this_machine_runs_tests_of_the_project(commands, tmp_path):
+    create_project(tmp_path / "fresh")
+    said = commands.run("test", "fresh/task-scripts/fresh", "--local")
+    assert "3 passed" in said
+
+
 def test_image_test_without_tests_is_no_pass(commands):
-    assert "no tests ran" in commands.run("test", "script", code=1)
+    said = commands.run("test", "script", code=1)
+    assert "nothing was tested: no such test in a file test_*.py of script" in said
+    assert "tested inside" not in said
     assert "it has no tests" in commands.run("push", "script", "registry.example/a:v1", code=2)
 
 
@@ -246,8 +303,8 @@ def test_2_16_image_prune_keeps_what_is_tagged_or_runs(commands, images_dir, eng
     container = engine.start(
         ContainerSpec(image=ids["running"], command=["sleep", "60"], owner="test")
     )
-    would = json.loads(commands.run("prune", "--dry-run", "--json"))
-    done = json.loads(commands.run("prune", "--json"))
+    would = json.loads(commands.run("prune", "--no-service", "--dry-run", "--json"))
+    done = json.loads(commands.run("prune", "--no-service", "--json"))
     container.remove()
     engine.untag("stepline-test/kept:1")
     kept = {each["id"]: each["kept"] for each in done["images"]}

@@ -299,6 +299,25 @@ def test_requirement_without_a_wheel_is_built(source_only, environ, tmp_path):
     assert again == lock
 
 
+@pytest.mark.parametrize("spoil", ["torn", "empty", "gone"])
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "not noted"])
+def test_built_wheel_that_is_not_whole_is_built_again(source_only, environ, tmp_path, spoil, noted):
+    store = LayerStore(tmp_path / "images")
+    layers = packages(
+        store, environ, build_wheels=lambda names, target, _: make_wheel(target, "plates")
+    )
+    lock = layers.lock(source_only)
+    (wheel,) = (store.folder / "wheels").glob("*/*.whl")
+    content = wheel.read_bytes()
+    wheel.unlink()
+    if spoil != "gone":
+        wheel.write_bytes(content[:-9] if spoil == "torn" else b"")
+    if not noted:
+        store.remove_note("locks", wheel.parent.name)
+    assert layers.lock(source_only) == lock
+    assert len(wheel.read_bytes()) == len(content)
+
+
 @pytest.mark.parametrize(
     "line",
     ["file:dependencies/plates-1.0.tar.gz", "./dependencies/plates-1.0.tar.gz"],

@@ -234,7 +234,8 @@ def _run(seat: Seat, request: TaskRequest, services: _Services) -> TaskOutcome:
     try:
         return seat.run(request, services=services)
     except PlatformError as error:
-        return TaskOutcome(OutcomeKind.LOST, message=str(error))
+        final = not error.retryable
+        return TaskOutcome(OutcomeKind.LOST, message=str(error), final=final)
 
 
 def _scope(

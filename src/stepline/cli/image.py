@@ -60,7 +60,7 @@ def test_image(folder: Path, *, local: bool, pdb: bool, only: str) -> int:
         if local:
             code = test_on_machine(folder, choice, bench=tools.bench)
         else:
-            code = test_in_image(tools.pin(folder), choice, bench=tools.bench)
+            code = test_in_image(tools.pin(folder), choice, folder=folder, bench=tools.bench)
     return min(code, 1)
 
 
@@ -72,7 +72,7 @@ def open_shell(folder: Path) -> int:
 
     _need_terminal("a shell")
     with _tools() as tools:
-        return testing.open_shell(tools.pin(folder), tools.bench)
+        return testing.open_shell(tools.pin(folder), folder=folder, bench=tools.bench)
 
 
 @command.command("list")

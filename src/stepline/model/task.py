@@ -175,6 +175,7 @@ class TaskOutcome:
         signal: Number of the signal that ended it, or None.
         duration_s: Wall-clock seconds from start to end.
         peak_memory_bytes: Largest resident size seen, bytes, or None.
+        final: Whether another attempt would come to the same, whatever the pipeline asks for.
     """
 
     kind: OutcomeKind
@@ -185,6 +186,7 @@ class TaskOutcome:
     signal: int | None = None
     duration_s: float = 0.0
     peak_memory_bytes: int | None = None
+    final: bool = False
 
     @property
     def succeeded(self) -> bool:

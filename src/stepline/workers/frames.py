@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from stepline.model.task import OutcomeKind, TaskOutcome, TaskRequest
@@ -38,8 +39,30 @@ def task_frame(
     }
 
 
+def check(frame: dict[str, Any]) -> None:
+    """Let a frame pass that a worker may send; a task may have become its worker.
+
+    Raises:
+        WireError: It is none.
+    """
+    rule = _RULES.get(frame["type"])
+    if rule is None:
+        raise wire.WireError(f"a frame of the type {frame['type'][:40]!r}")
+    try:
+        fine = rule(frame)
+    except (KeyError, TypeError, ValueError):
+        fine = False
+    if not fine:
+        raise wire.WireError(f"a frame '{frame['type']}' with something else in it")
+
+
 def outcome(frame: dict[str, Any], *, scratch: str) -> TaskOutcome:
-    """Return the outcome that a frame tells; a large value is read from ``scratch``."""
+    """Return the outcome that a frame tells; a large value is read from ``scratch``.
+
+    Args:
+        frame: The frame, checked.
+        scratch: The shared folder, as the platform sees it.
+    """
     told = TaskOutcome(
         kind=OutcomeKind(frame["kind"]),
         message=frame.get("message", ""),
@@ -75,3 +98,47 @@ def _function_entry(function: Function) -> dict[str, Any]:
             for ids in function.allowed_ids
         ]
     return entry
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and 0 <= value < _LARGEST  # type: ignore[operator]  # as seen
+
+
+def _is_line(line: list[Any]) -> bool:
+    at, stream, text, ended = line
+    return _is_number(at) and stream in ("out", "err") and type(text) is str and type(ended) is bool
+
+
+def _is_ready(frame: dict[str, Any]) -> bool:
+    return frame["cgroup"] is None or type(frame["cgroup"]) is str
+
+
+def _is_call(frame: dict[str, Any]) -> bool:
+    return (type(frame["n"]), type(frame["method"]), type(frame["params"])) == (int, str, dict)
+
+
+def _is_outcome(frame: dict[str, Any]) -> bool:
+    kind = frame["kind"]
+    returned = kind == OutcomeKind.RETURNED.value
+    return (
+        kind in _TOLD
+        and type(frame.get("output", {})) is dict
+        and ("output" in frame) is returned
+        and all(type(frame.get(name, "")) is str for name in ("message", "traceback"))
+        and all(frame.get(name) is None or _is_number(frame[name]) for name in _NUMBERS)
+        and _is_number(frame.get("duration_s", 0))
+        and type(frame.get("spent", False)) is bool
+    )
+
+
+_LARGEST = 2**53
+_NUMBERS = ("exit_code", "signal", "peak_memory_bytes")
+# Of a lost one, no worker can tell.
+_TOLD = {kind.value for kind in OutcomeKind} - {OutcomeKind.LOST.value}
+_RULES: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "ready": _is_ready,
+    "started": lambda frame: _is_number(frame["at"]),
+    "log": lambda frame: type(frame["lines"]) is list and all(map(_is_line, frame["lines"])),
+    "call": _is_call,
+    "outcome": _is_outcome,
+}

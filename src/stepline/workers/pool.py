@@ -68,15 +68,14 @@ class WorkerPool(Generic[K, W]):
         try:
             yield worker
         finally:
+            usable = keep and worker.usable
             with self._changed:
-                kept = keep and worker.usable and not self._closing.is_set()
+                kept = usable and not self._closing.is_set()
                 if kept:
                     self._keep(key, worker)
+                    self._release(worker)
             if not kept:
-                worker.close()
-            with self._changed:
-                self._busy.discard(worker)
-                self._changed.notify_all()
+                self._end(worker)
 
     def cancel(self, task_id: str) -> None:
         """End the running attempt of a task, or have `cancelled` tell of it."""
@@ -119,7 +118,7 @@ class WorkerPool(Generic[K, W]):
 
     def _started(self, start: Callable[[], W]) -> W:
         if self._closing.is_set():
-            raise PlatformError("the executor is closed")
+            raise PlatformError("the executor is closed", retryable=True)
         worker = start()
         with self._changed:
             self._busy.add(worker)
@@ -134,10 +133,21 @@ class WorkerPool(Generic[K, W]):
                 if not idle:
                     return None
                 _, worker = idle.pop()
-                if worker.usable:
-                    self._busy.add(worker)
-                    return worker
+                self._busy.add(worker)
+            if worker.usable:
+                return worker
+            self._end(worker)
+
+    def _end(self, worker: W) -> None:
+        try:
             worker.close()
+        finally:
+            self._release(worker)
+
+    def _release(self, worker: W) -> None:
+        with self._changed:
+            self._busy.discard(worker)
+            self._changed.notify_all()
 
     def _keep(self, key: K, worker: W) -> None:
         """Keep a worker for the next task, under the lock; from now on it may retire."""

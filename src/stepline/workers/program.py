@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -13,6 +14,9 @@ from stepline.errors import PlatformError
 
 GIVEN = 5
 """Number of the descriptor at which a program finds what it is given besides its arguments."""
+
+# What there is too little of now; also another process that writes to the file it came from.
+_MAY_PASS = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ETXTBSY)
 
 Start = Callable[[Callable[[], int]], int]
 """Calls what starts a program, in the thread that is to be its parent."""
@@ -75,7 +79,8 @@ class Program:
                 )
             )
         except OSError as error:
-            raise PlatformError(f"{command[0]} cannot be started: {error.strerror}") from error
+            what = f"{command[0]} cannot be started: {error.strerror}"
+            raise PlatformError(what, retryable=error.errno in _MAY_PASS) from error
 
     def ended(self, *, within_s: float) -> bool:
         """Wait for its end for at most so long; tell whether it has come."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import stat
@@ -47,6 +48,7 @@ def make_root(root: str) -> None:
         raise PlatformError(
             f"the folder {root} for tasks cannot be made: {error.strerror}",
             hint="have TMPDIR name a folder with room that you may write to",
+            retryable=error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO),
         ) from error
 
 

@@ -24,16 +24,23 @@ _KIT = "/opt/stepline/test-kit"
 _OURS = "/opt/stepline/ours"
 _SDK = "/opt/stepline/sdk"
 _RUNNER = "pytest>=7"
+_PLUGIN = "stepline.testing.pytest_plugin"
 # What our test kit imports of others'; it is for the Pythons that we ourselves run on.
 _NEEDED = ("jsonschema", "pluggy", "pyyaml")
 _OLDEST = 11
 
 # What `python -m pytest` does, with the kit's folders behind all others.
+# Our plugin may be installed where the tests run too, and pytest takes it only once.
 _START = """\
 import os, sys
 sys.path.insert(0, os.getcwd())
 sys.path.extend(sys.argv[1].split(os.pathsep))
-del sys.argv[1]
+ours = sys.argv[2]
+del sys.argv[1:3]
+if ours:
+    from importlib.metadata import entry_points
+    found = [each.name for each in entry_points(group="pytest11") if each.value == ours]
+    sys.argv[1:1] = ["-p", (found or [ours])[0]]
 import pytest
 sys.exit(pytest.main())
 """
@@ -74,9 +81,9 @@ class Kit:
         folders = [_KIT if inside else str(self._folder), sdk, f"{sdk}/stepline_sdk/compat"]
         if self._has_ours:
             folders.append(_OURS if inside else os.path.dirname(_home("stepline")))
-        own = ["-p", "stepline.testing.pytest_plugin"] if self._has_ours else []
-        fixed = ["-p", "no:cacheprovider", *own]
-        return [python, "-B", "-c", _START, os.pathsep.join(folders), *fixed, *arguments]
+        own = _PLUGIN if self._has_ours else ""
+        fixed = ["-p", "no:cacheprovider", "-rs"]
+        return [python, "-B", "-c", _START, os.pathsep.join(folders), own, *fixed, *arguments]
 
 
 def find_kit(

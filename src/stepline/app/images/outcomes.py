@@ -30,7 +30,7 @@ class Outcome:
     @property
     def passed(self) -> bool:
         """Whether there are tests, and all of them passed."""
-        return self.exit_code == 0
+        return self.exit_code == PASSED
 
 
 class Outcomes:
@@ -91,5 +91,7 @@ class Outcomes:
         return self._folder / f"{image_id.removeprefix('sha256:')}.json"
 
 
+PASSED = 0
+FAILED = 1
 NO_TESTS = 5
 """Exit code of pytest where there is no test."""

@@ -10,18 +10,27 @@ from pathlib import Path
 
 from stepline.app.images.holding import hold
 from stepline.app.images.kit import find_kit
-from stepline.app.images.outcomes import Outcome, Outcomes
+from stepline.app.images.outcomes import FAILED, NO_TESTS, PASSED, Outcome, Outcomes
 from stepline.app.images.services import own_name, read_services, started
-from stepline.errors import PlatformError, SettingsError
+from stepline.app.images.suites import TESTED_IMAGE, Suite, find_suite
+from stepline.errors import PlatformError, SettingsError, UserError
 from stepline.frozen import frozen
 from stepline.model.image import Image
 from stepline.model.task import Limits, Network
 from stepline.ports.engine import Container, ContainerEngine, ContainerSpec, Credential
 from stepline.ports.executor import ScriptVersion
 from stepline.ports.images import Images
+from stepline.workers.following import follow_until
+
+LIMIT_S = 3600.0
+"""How long tests inside an image may take, seconds."""
 
 _HOME = "/tmp/stepline"
 _VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
+# More than tests take, and less than what brings down a machine.
+_LIMITS = Limits(
+    memory_mb=8 * 1024, timeout_s=None, pids=4096, tmp_bytes=4 * 1024**3, network=Network.NONE
+)
 # Files are opened as ./func/..., from the folder above the task script's.
 _SHELL = (
     f"mkdir -p {_HOME} && cd {_HOME} && ln -s {{code}} func && "
@@ -76,33 +85,41 @@ class Choice:
         return [*(["-k", self.only] if self.only else ()), *(["--pdb"] if self.debugger else ())]
 
 
-def test_in_image(version: ScriptVersion, choice: Choice, *, bench: Workbench) -> int:
+def test_in_image(version: ScriptVersion, choice: Choice, *, folder: Path, bench: Workbench) -> int:
     """Run the tests of a task script inside its image; return pytest's exit code.
 
     All of its tests, run without a debugger, are what is recorded of the image.
 
+    Args:
+        version: The task script.
+        choice: Which tests.
+        folder: Where its author has it, maybe in a project.
+        bench: What it takes.
+
     Raises:
-        UserError: A service beside them does not start.
+        UserError: A service beside them does not start, or they do not end in an hour.
         PlatformError: The engine fails, or pytest cannot be had.
     """
     image = bench.images.build(version, tell=bench.tell)
     engine, owner = bench.engine(), own_name()
     hold(image, images=bench.images, engine=engine)
     kit = find_kit(image.runtime, cache_dir=bench.cache_dir, environ=bench.environ, tell=bench.tell)
-    services = read_services(Path(version.folder))
+    suite = find_suite(folder)
+    services = read_services(suite.folder)
+    where = f"inside the image {image.id}, Python {image.runtime}"
     with started(
         services, engine, owner=owner, credential=bench.credential, tell=bench.tell
     ) as running:
-        choice.show(f"testing inside the image {image.id}, Python {image.runtime}")
-        command = kit.command(image.python, choice.arguments, inside=True)
+        choice.show(f"testing {where}")
+        arguments = [*choice.arguments, *suite.arguments]
         spec = ContainerSpec(
             image=image.id,
-            command=command,
+            command=kit.command(image.python, arguments, inside=True),
             owner=owner,
-            environ=_environ(bench.task_env),
-            mounts=kit.mounts,
-            limits=Limits(memory_mb=None, timeout_s=None, network=Network.NONE),
-            folder=image.code,
+            environ={**_environ(bench.task_env), TESTED_IMAGE: image.id},
+            mounts=[*kit.mounts, *suite.mounts(version.folder)],
+            limits=_LIMITS,
+            folder=suite.inside(image.code),
             terminal=choice.debugger,
             followed=not choice.debugger,
             network=running.network,
@@ -112,7 +129,7 @@ def test_in_image(version: ScriptVersion, choice: Choice, *, bench: Workbench) -
         bench.outcomes.add(
             Outcome(image=image.id, at=bench.now(), exit_code=code, services=running.images)
         )
-    choice.show(f"tested inside the image {image.id}, Python {image.runtime}")
+    _conclude(code, where, suite=suite, show=choice.show)
     return code
 
 
@@ -129,18 +146,29 @@ def test_on_machine(folder: Path, choice: Choice, *, bench: Workbench) -> int:
     where = f"on this machine, {python}, Python {runtime}, not inside an image"
     choice.show(f"testing {where}")
     environ = {**bench.environ, **bench.task_env, "PYTHONDONTWRITEBYTECODE": "1"}
-    command = kit.command(python, choice.arguments, inside=False)
-    done = subprocess.run(command, cwd=folder, env=environ, check=False)
-    choice.show(f"tested {where}")
+    suite = find_suite(folder)
+    command = kit.command(python, [*choice.arguments, *suite.arguments], inside=False)
+    done = subprocess.run(command, cwd=suite.folder, env=environ, check=False)
+    _conclude(done.returncode, where, suite=suite, show=choice.show)
     return done.returncode
 
 
-def open_shell(version: ScriptVersion, bench: Workbench) -> int:
+def _conclude(code: int, where: str, *, suite: Suite, show: Callable[[str], None]) -> None:
+    """Say where tests ran, if they did."""
+    if code in (PASSED, FAILED):
+        show(f"tested {where}")
+    elif code == NO_TESTS:
+        show(f"nothing was tested: no such test in a file test_*.py of {suite.places}")
+    else:
+        show(f"the tests did not all run: pytest ended with {code}")
+
+
+def open_shell(version: ScriptVersion, *, folder: Path, bench: Workbench) -> int:
     """Open a shell in a task script's image, as a task sees it; return its exit code."""
     image = bench.images.build(version, tell=bench.tell)
     engine, owner = bench.engine(), own_name()
     hold(image, images=bench.images, engine=engine)
-    services = read_services(Path(version.folder))
+    services = read_services(find_suite(folder).folder)
     with started(
         services, engine, owner=owner, credential=bench.credential, tell=bench.tell
     ) as running:
@@ -155,7 +183,7 @@ def shell_container(image: Image, bench: Workbench, *, network: str = "") -> Con
         command=["sh", "-c", _SHELL.format(code=image.code)],
         owner=own_name(),
         environ=_environ(bench.task_env),
-        limits=Limits(memory_mb=None, timeout_s=None, network=Network.NONE),
+        limits=_LIMITS,
         terminal=True,
         network=network,
     )
@@ -181,21 +209,30 @@ def _environ(task_env: Mapping[str, str]) -> dict[str, str]:
 
 
 def _run(
-    engine: ContainerEngine, spec: ContainerSpec, *, show: Callable[[str], None] = lambda line: None
+    engine: ContainerEngine,
+    spec: ContainerSpec,
+    *,
+    show: Callable[[str], None] = lambda line: None,
+    limit_s: float = LIMIT_S,
 ) -> int:
     """Run a container to its end, which comes with ours at the latest."""
     container: Container = engine.start(spec)
     try:
         if spec.terminal:
             container.interact(0, 1)
+            ended = container.wait()
         else:
-            container.follow(show)
-        ended = container.wait()
+            ended = follow_until(container, limit_s, tell=show)
     finally:
         container.remove()
-    if ended is None:
+    if ended is not None:
+        return ended.exit_code
+    if spec.terminal:
         raise PlatformError(f"the container {container.id} has no end", retryable=True)
-    return ended.exit_code
+    raise UserError(
+        f"the tests did not end in {limit_s:g} s and were killed",
+        hint="the last line that they printed tells which one did not end",
+    )
 
 
 def _version_of(python: str) -> str:

@@ -119,7 +119,8 @@ class ContainerHost:
             except TimeoutError:
                 if self._container.wait(timeout_s=0) is not None:
                     break
-        raise PlatformError(f"the worker on {self.python} does not start. {self.words()}".strip())
+        what = f"the worker on {self.python} does not start. {self.words()}".strip()
+        raise PlatformError(what, retryable=True)
 
 
 def _process_behind(connection: socket.socket) -> int | None:

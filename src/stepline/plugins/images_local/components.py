@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from email.message import Message
-from email.parser import HeaderParser
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from stepline.errors import ConfigError, Location
@@ -19,13 +16,15 @@ from stepline.frozen import frozen
 from stepline.model.image import Layer, LayerKind
 from stepline.plugins.images_local.configs import canonical
 from stepline.plugins.images_local.groups import normalised
+from stepline.plugins.images_local.packages import BuildWheels, pack
 from stepline.plugins.images_local.store import LayerStore
 from stepline.plugins.images_local.tars import write_folder
+from stepline.plugins.images_local.wheel_files import is_whole, read_metadata
 from stepline.plugins.images_local.wheels import Place, install_wheels
 from stepline.ports.images import Tell
 
-BuildWheels = Callable[[Sequence[str], Path, Path], None]
-"""Builds wheels of requirements into a folder, given also the folder that they are in."""
+COMPONENTS = "components"
+"""Folder of their wheels, and kind of the notes about their layers."""
 
 _WHERE = Location("config.json")
 _PROJECT_FILES = ("pyproject.toml", "setup.py")
@@ -118,10 +117,10 @@ class Components:
 
     def _component(self, path: Path, name: str) -> Component:
         source = folder_digest(path)
-        key = hashlib.sha256(f"{source} {self._place.runtime}".encode()).hexdigest()
-        target = self._store.folder / "components" / key
+        key = component_key(source, self._place.runtime)
+        target = self._store.folder / COMPONENTS / key
         with self._store.lock(f"component-{key}"):
-            if not (wheels := sorted(target.glob("*.whl"))):
+            if not (wheels := list(filter(is_whole, sorted(target.glob("*.whl"))))):
                 self._tell(f"building the component {name}")
                 wheels = [self._build(path, name, target)]
         own, version = _identity(wheels[0])
@@ -146,27 +145,33 @@ class Components:
                     "dependencies, and name it in requirements.txt",
                 ) from error
             (wheel,) = built.glob("*.whl")
-            with self._store.disk():
-                target.mkdir(parents=True, exist_ok=True)
-                return wheel.replace(target / wheel.name)
+            return self._store.keep(wheel, target / wheel.name)
 
     def _layer(self, component: Component, folder: Path, environ: Mapping[str, str]) -> Layer:
         digest = _file_digest(component.wheel)
         key = hashlib.sha256(canonical([digest, vars(self._place)]).encode()).hexdigest()
         with self._store.lock(f"component-layer-{key}"):
-            if (layer := self._store.noted_layer("components", key)) is not None:
+            if (layer := self._store.noted_layer(COMPONENTS, key)) is not None:
                 return layer
             self._tell(f"installing the component {component.folder}")
             lock = f"{component.requirement} --hash={digest}\n"
             with self._store.temporary() as work:
-                root, tar = work / "root", work / "layer.tar"
+                root = work / "root"
                 root.mkdir()
                 install_wheels(lock, root, place=self._place, folder=folder, environ=environ)
-                with tar.open("wb") as file:
-                    write_folder(root, file, prefix="")
-                layer = self._store.add(tar, LayerKind.COMPONENT)
-            self._store.put_note("components", key, note=layer.to_plain())
+                layer = pack(self._store, root, kind=LayerKind.COMPONENT, work=work)
+            self._store.put_note(COMPONENTS, key, note=layer.to_plain())
         return layer
+
+
+def component_key(source: str, runtime: str) -> str:
+    """Return what the wheel of a component is kept under.
+
+    Args:
+        source: SHA-256 of its folder's content, ``sha256:<hex>``.
+        runtime: The Python that it was built by, ``3.N``.
+    """
+    return hashlib.sha256(f"{source} {runtime}".encode()).hexdigest()
 
 
 def parts_of(components: Sequence[Component]) -> dict[str, str]:
@@ -176,7 +181,7 @@ def parts_of(components: Sequence[Component]) -> dict[str, str]:
 
 def requires(wheel: Path) -> list[str]:
     """Return what a wheel says that it requires, as its metadata has it."""
-    return [str(value) for value in _metadata(wheel).get_all("Requires-Dist", [])]
+    return [str(value) for value in read_metadata(wheel).get_all("Requires-Dist", [])]
 
 
 def folder_digest(folder: Path) -> str:
@@ -210,14 +215,8 @@ def _refuse_other(folder: Path, name: str) -> None:
 
 
 def _identity(wheel: Path) -> tuple[str, str]:
-    metadata = _metadata(wheel)
+    metadata = read_metadata(wheel)
     return normalised(str(metadata["Name"])), str(metadata["Version"])
-
-
-def _metadata(wheel: Path) -> Message:
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
-        return HeaderParser().parsestr(archive.read(name).decode("utf-8", "replace"))
 
 
 def _file_digest(path: Path) -> str:

@@ -102,6 +102,7 @@ class LocalImages:
 
     def remove(self, image_id: str) -> int:
         """See `Images.remove`."""
+        from stepline.plugins.images_local.leftovers import remove_unused_wheels
         from stepline.plugins.images_local.roots import ImageRoots
 
         with self._store.removing():
@@ -112,6 +113,7 @@ class LocalImages:
                 )
             self._store.remove_note(_IMAGES, image_id)
             freed = ImageRoots(self._store).remove_unused(self._images())
+            freed += remove_unused_wheels(self._store, self.builds())
             return freed + self._store.remove_layers(without=self._needed(bases=True))
 
     # Bases.

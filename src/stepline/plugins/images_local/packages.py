@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from stepline.plugins.images_local.locking import (
 )
 from stepline.plugins.images_local.store import LayerStore
 from stepline.plugins.images_local.tars import write_folder
+from stepline.plugins.images_local.wheel_files import is_whole
 from stepline.plugins.images_local.wheels import Place, install_wheels, with_full_paths
 from stepline.ports.images import Tell
 
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
 
 BuildWheels = Callable[[Sequence[str], Path, Path], None]
 """Builds wheels of requirements into a folder, given also the task script's folder."""
+
+WHEELS = "wheels"
+"""Folder of the wheels that were built here, by the key of their lock."""
+
+LOCKS = "locks"
+"""Kind of the notes about locks."""
 
 _MOST_BUILT = 20
 
@@ -93,13 +100,15 @@ class PackageLayers:
             each = [[component.requirement, component.source] for component in components]
             key = hashlib.sha256(canonical([key, each]).encode()).hexdigest()
         with self._store.lock(f"lock-{key}"):
-            note = self._store.note("locks", key)
-            if note is not None:
+            note = self._store.note(LOCKS, key)
+            whole = self._has_wheels(key, note.get("wheels", ()) if note else ())
+            if note is not None and whole:
                 return Locked(str(note["lock"]), self._wheels(key))
             self._tell("locking the requirements")
             locked = self._new_lock(folder, key, components)
             if locked.text == mask_credentials(locked.text):
-                self._store.put_note("locks", key, note={"lock": locked.text})
+                built = [path.name for path in self._built(key)]
+                self._store.put_note(LOCKS, key, note={"lock": locked.text, "wheels": built})
         return locked
 
     def check(self, lock: str, folder: Path, *, components: Sequence[Component]) -> None:
@@ -195,20 +204,29 @@ class PackageLayers:
         """Build the wheel of a requirement for a lock; return its name and version."""
         named = mask_credentials(requirement.partition(" --hash")[0])
         self._tell(f"no wheel of {named}: building from source")
-        target = self._store.folder / "wheels" / key
+        target = self._store.folder / WHEELS / key
         with self._store.temporary() as work:
             self._build_wheels([requirement], work, folder)
-            with self._store.disk():
-                target.mkdir(parents=True, exist_ok=True)
-                wheels = [each.replace(target / each.name) for each in work.glob("*.whl")]
+            wheels = [self._store.keep(each, target / each.name) for each in work.glob("*.whl")]
         return ["==".join(wheel.name.split("-")[:2]) for wheel in wheels]
+
+    def _has_wheels(self, key: str, names: Collection[str]) -> bool:
+        """Tell whether the wheels that were built for a lock are there; remove torn ones."""
+        whole = {path.name for path in self._built(key) if is_whole(path)}
+        for path in self._built(key):
+            if path.name not in whole:
+                path.unlink()
+        return whole >= set(names)
+
+    def _built(self, key: str) -> list[Path]:
+        return sorted((self._store.folder / WHEELS / key).glob("*.whl"))
 
     def _wheels(self, key: str) -> Path | None:
         """Return the folder of the wheels that were built for a lock, which is its alone.
 
         Another task script's may be of an index that this one does not trust.
         """
-        folder = self._store.folder / "wheels" / key
+        folder = self._store.folder / WHEELS / key
         return folder if folder.is_dir() else None
 
     def _new_layer(self, lock: Locked, folder: Path) -> Layer:

@@ -93,6 +93,27 @@ class LayerStore:
                 path.unlink()
         return freed
 
+    # Other files.
+
+    def keep(self, file: Path, target: Path) -> Path:
+        """Take in a file of a folder of `temporary`, on the disk before it has its name.
+
+        Args:
+            file: A plain file.
+            target: Where it goes.
+
+        Raises:
+            PlatformError: The disk is full, or does not take it.
+        """
+        with self.disk():
+            descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            self._move_in(file, target)
+        return target
+
     # Notes.
 
     def note(self, kind: str, key: str) -> dict[str, Any] | None:

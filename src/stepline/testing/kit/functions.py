@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
@@ -34,7 +34,7 @@ class RunFunction:
 
     def __call__(
         self,
-        function: str,
+        function: str | Callable[..., Any],
         input: Any = None,
         *,
         files: Mapping[str, FileWord] | None = None,
@@ -47,7 +47,7 @@ class RunFunction:
         What it wrote is in ``files.written``, unless it raised.
 
         Args:
-            function: Slug of the function in config.json.
+            function: Slug of the function in config.json, or the function itself.
             input: The function's input, JSON.
             files: Files of the project, or pointers; their pointers are put into the
                 input by name.
@@ -63,6 +63,8 @@ class RunFunction:
         __tracebackhide__ = True
         session = self._session
         with ToThePoint():
+            if callable(function):
+                function = session.project.slug(function, task_script)
             local = session.project.script(task_script, function)
             pointers = {name: session.files.find(file) for name, file in (files or {}).items()}
             variables = {**session.project.settings.task_env, **(env or {})}

@@ -29,6 +29,18 @@ def test_layer_that_is_added_is_found_by_its_digest(store):
     assert layer.size == 5
 
 
+def test_file_that_is_kept_is_on_the_disk_before_it_has_its_name(store, monkeypatch):
+    done = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, _=real, n=name: (done.append(n), _(*a))[1])
+    with store.temporary() as folder:
+        (folder / "wheel").write_bytes(b"wheel")
+        kept = store.keep(folder / "wheel", store.folder / "wheels" / "key" / "a.whl")
+    assert kept.read_bytes() == b"wheel"
+    assert done == ["fsync", "replace", "fsync"]
+
+
 def test_layer_added_twice_is_kept_once(store):
     assert add(store) == add(store)
     assert len(list((store.folder / "layers").iterdir())) == 1
