@@ -135,11 +135,13 @@ def test_hook_is_not_run_again_because_another_image_was_removed(own_bench):
 
 
 def test_hook_that_never_ends_is_killed_and_leaves_nothing(bench):
-    ids = []
+    ids, bounds = [], []
 
     def tell(line):
         if line == "waiting":
             ids.extend(containers(bench))
+            told = [bench.engine._connection.client.inspect_container(each) for each in ids]
+            bounds.extend((o["HostConfig"]["PidsLimit"], o["HostConfig"]["Memory"]) for o in told)
 
     bench.hook("echo waiting", "sleep 1000")
     hooks = Hooks(bench.steps(), limit_s=5)
@@ -147,6 +149,7 @@ def test_hook_that_never_ends_is_killed_and_leaves_nothing(bench):
         hooks.get(script_version(bench.folder), bench.bases(), tell=tell)
     assert "waiting" in caught.value.what
     assert "no questions" in caught.value.hint
+    assert bounds == [(8192, 16 * 1024**3)]
     assert len(ids) == 1
     assert not containers(bench)
 

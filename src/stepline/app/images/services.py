@@ -20,6 +20,8 @@ from stepline.workers import owners
 
 FILES = (Path("tests", "services.yml"), Path("tests", "services.yaml"))
 _POLL_S = 0.1
+# More than a database for tests takes, and less than what brings down a machine.
+_LIMITS = Limits(memory_mb=8 * 1024, timeout_s=None, pids=4096, network=Network.NONE)
 _LAST_LINES = 20
 KIND = "image-test"
 """What containers of tests are made for."""
@@ -133,7 +135,7 @@ def _container(service: ServiceSpec, image: str, *, network: str, owner: str) ->
         command=service.command,
         owner=owner,
         environ=service.environ,
-        limits=Limits(memory_mb=None, timeout_s=None, network=Network.NONE),
+        limits=_LIMITS,
         user=service.user,
         trusted=True,
         network=network,

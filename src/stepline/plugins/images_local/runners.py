@@ -10,6 +10,7 @@ import stat
 import tarfile
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, BinaryIO, Protocol
 
@@ -23,10 +24,13 @@ from stepline.plugins.images_local.trees import Tree, read_folder, read_layers
 from stepline.plugins.images_local.unpacking import unpack
 from stepline.ports.engine import Container, ContainerEngine, ContainerSpec, Mount
 from stepline.ports.images import ImageOptions, Tell
+from stepline.workers.following import follow_until
 from stepline.workers.lines import Lines
 from stepline.workers.owners import BUILDS, own_name, remove_orphans
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# More than builds take, and less than what brings down a machine.
+_LIMITS = Limits(memory_mb=16 * 1024, timeout_s=None, pids=8192)
 # What Docker lets root do in a container.
 _CAPABILITIES = """CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP SYS_CHROOT MKNOD
     AUDIT_WRITE SETFCAP NET_BIND_SERVICE""".split()
@@ -117,13 +121,15 @@ class EngineRunner:
     def _run(self, order: Order, *, scratch: Path, tell: Tell) -> Ended:
         container = self._start(order)
         try:
-            code, output = _watch(container, order.limit_s, tell)
+            output = Output(tell)
+            ended = follow_until(container, order.limit_s, tell=output.add)
             changes = scratch / "changes.tar"
             with changes.open("wb") as file, contextlib.closing(container.changes()) as stream:
                 shutil.copyfileobj(stream, file, 1 << 20)
         finally:
             container.remove()
-        return Ended(code, output, read_layers([*order.tars, changes]))
+        code = ended.exit_code if ended else None
+        return Ended(code, output.text(), read_layers([*order.tars, changes]))
 
     def _start(self, order: Order) -> Container:
         network = Network.HOST if order.network else Network.NONE
@@ -132,7 +138,7 @@ class EngineRunner:
             command=order.command,
             owner=own_name(BUILDS),
             mounts=order.mounts,
-            limits=Limits(memory_mb=None, timeout_s=None, network=network),
+            limits=replace(_LIMITS, network=network),
             user="0:0",
             folder=order.folder,
             trusted=True,
@@ -231,26 +237,6 @@ def _refusal(error: PlatformError, *, allowed: bool, bwrap: str | None) -> Platf
         "run on this machine with the setting allow_before_install",
         retryable=error.retryable,
     )
-
-
-def _watch(container: Container, limit_s: float, tell: Tell) -> tuple[int | None, str]:
-    """Follow a container to its end, which comes after the time limit at the latest."""
-    late = threading.Event()
-
-    def end() -> None:
-        late.set()
-        container.kill()
-
-    output = Output(tell)
-    timer = threading.Timer(limit_s, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        container.follow(output.add)
-        ended = container.wait()
-    finally:
-        timer.cancel()
-    return None if late.is_set() or ended is None else ended.exit_code, output.text()
 
 
 def _run_until(command: list[str], limit_s: float, take: Tell) -> int | None:
