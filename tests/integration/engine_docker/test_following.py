@@ -6,8 +6,10 @@ import uuid
 import pytest
 
 from stepline.app.images.services import started
+from stepline.app.images.testing import run_to_its_end
+from stepline.errors import UserError
 from stepline.model.image import ServiceSpec
-from stepline.ports.engine import ContainerEnd
+from stepline.ports.engine import ContainerEnd, ContainerSpec
 from stepline.workers.following import follow_until
 
 pytestmark = pytest.mark.docker
@@ -41,3 +43,16 @@ def test_service_has_bounds(engine, tiny):
         (container,) = engine.containers(owner)
         told = container._connection.client.inspect_container(container.id)["HostConfig"]
     assert (told["PidsLimit"], told["Memory"]) == (4096, 8 * 1024**3)
+
+
+def test_tests_inside_an_image_that_never_end_are_killed_and_say_so(engine, tiny):
+    owner = f"test-{uuid.uuid4().hex}"
+    spec = ContainerSpec(
+        image=tiny, command=("sh", "-c", "echo test_it; sleep 60"), owner=owner, followed=True
+    )
+    shown = []
+    with pytest.raises(UserError, match="did not end in 1 s and were killed") as caught:
+        run_to_its_end(engine, spec, show=shown.append, limit_s=1)
+    assert shown == ["test_it"]
+    assert "the last line" in caught.value.hint
+    assert engine.containers(owner) == []

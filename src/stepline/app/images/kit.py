@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,12 +20,16 @@ from tempfile import TemporaryDirectory
 from stepline.errors import PlatformError
 from stepline.packages.uv import CommandFailed, index_arguments, run_uv
 from stepline.ports.engine import Mount
+from stepline.workers.folders import remove_folder
 
 PLATFORM = "x86_64-manylinux_2_28"
 _KIT = "/opt/stepline/test-kit"
 _OURS = "/opt/stepline/ours"
 _SDK = "/opt/stepline/sdk"
 _RUNNER = "pytest>=7"
+_UNFINISHED = ".new-"
+# Nobody takes so long to make a kit, seconds.
+_FORSAKEN_S = 24 * 3600.0
 _PLUGIN = "stepline.testing.pytest_plugin"
 # What our test kit imports of others'; it is for the Pythons that we ourselves run on.
 _NEEDED = ("jsonschema", "pluggy", "pyyaml")
@@ -112,7 +118,8 @@ def find_kit(
 def _make(folder: Path, runtime: str, wanted: list[str], environ: Mapping[str, str]) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
+        _remove_forsaken(folder.parent)
+        with TemporaryDirectory(dir=folder.parent, prefix=_UNFINISHED) as work:
             target = Path(work, "kit")
             arguments = ["pip", "install", "--target", str(target), "--only-binary", ":all:"]
             arguments += ["--python", sys.executable, "--python-version", runtime]
@@ -120,7 +127,9 @@ def _make(folder: Path, runtime: str, wanted: list[str], environ: Mapping[str, s
             run_uv(*arguments, cwd=Path(work), environ=environ)
             target.chmod(0o755)
             if not folder.is_dir():
+                _sync(target)
                 target.rename(folder)
+                _sync_one(folder.parent)
     except CommandFailed as failure:
         raise PlatformError(
             f"pytest cannot be fetched for Python {runtime}:\n{failure.output}",
@@ -133,6 +142,30 @@ def _make(folder: Path, runtime: str, wanted: list[str], environ: Mapping[str, s
                 f"pytest cannot be kept in {folder.parent}: {error.strerror}",
                 hint="free some space, or set STEPLINE_CACHE_DIR to a folder that can be written",
             ) from error
+
+
+def _remove_forsaken(folder: Path) -> None:
+    """Remove what processes left that were killed while they made a kit."""
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < time.time() - _FORSAKEN_S:
+                remove_folder(path)
+
+
+def _sync(folder: Path) -> None:
+    """Have all of a folder on the disk, so that what has its name is whole."""
+    for base, _, names in os.walk(folder):
+        for path in (*(Path(base, name) for name in names), Path(base)):
+            if not path.is_symlink():
+                _sync_one(path)
+
+
+def _sync_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _needed() -> list[str]:

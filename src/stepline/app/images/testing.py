@@ -124,7 +124,7 @@ def test_in_image(version: ScriptVersion, choice: Choice, *, folder: Path, bench
             followed=not choice.debugger,
             network=running.network,
         )
-        code = _run(engine, spec, show=choice.show)
+        code = run_to_its_end(engine, spec, show=choice.show)
     if not choice.only and not choice.debugger:
         bench.outcomes.add(
             Outcome(image=image.id, at=bench.now(), exit_code=code, services=running.images)
@@ -173,7 +173,7 @@ def open_shell(version: ScriptVersion, *, folder: Path, bench: Workbench) -> int
         services, engine, owner=owner, credential=bench.credential, tell=bench.tell
     ) as running:
         bench.tell(f"a shell inside the image {image.id}; its files cannot be changed")
-        return _run(engine, shell_container(image, bench, network=running.network))
+        return run_to_its_end(engine, shell_container(image, bench, network=running.network))
 
 
 def shell_container(image: Image, bench: Workbench, *, network: str = "") -> ContainerSpec:
@@ -208,14 +208,28 @@ def _environ(task_env: Mapping[str, str]) -> dict[str, str]:
     return {"HOME": _HOME, "TMPDIR": "/tmp", **task_env}
 
 
-def _run(
+def run_to_its_end(
     engine: ContainerEngine,
     spec: ContainerSpec,
     *,
     show: Callable[[str], None] = lambda line: None,
     limit_s: float = LIMIT_S,
 ) -> int:
-    """Run a container to its end, which comes with ours at the latest."""
+    """Run a container to its end, which comes with ours at the latest.
+
+    Args:
+        engine: The engine.
+        spec: The container; one without a terminal is followed.
+        show: Takes each line that it prints.
+        limit_s: Seconds after which one without a terminal is killed.
+
+    Returns:
+        Its exit code.
+
+    Raises:
+        UserError: It was killed for its time.
+        PlatformError: The engine fails.
+    """
     container: Container = engine.start(spec)
     try:
         if spec.terminal:
