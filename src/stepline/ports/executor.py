@@ -166,6 +166,15 @@ class Executor(Protocol):
             PlatformError: There is no place.
         """
 
+    def faults(self, *, anew: bool = False) -> Sequence[str]:
+        """Return why this executor can run no task at all now, a sentence each.
+
+        Empty while it can. The answer comes soon.
+
+        Args:
+            anew: Whether an answer of a moment ago is too old.
+        """
+
     def cancel(self, task_id: str) -> None:
         """End the running attempt of a task, or its next one as soon as it begins."""
 

@@ -147,6 +147,11 @@ class InProcessExecutor:
         del versions, before, dry_run
         return Freed()
 
+    def faults(self, *, anew: bool = False) -> Sequence[str]:
+        """There is nothing that could keep all functions from being called."""
+        del anew
+        return ()
+
     def cancel(self, task_id: str) -> None:
         """Nothing can be done about a function that runs in this process."""
 

@@ -208,6 +208,7 @@ class Service:
         """What is wrong now, a sentence each; empty while all is well."""
         found = [fault for watcher in self._watchers for fault in watcher.faults]
         found += [fault for intake in self._intakes for fault in intake.faults]
+        found += self._ports.executor.faults()
         if full := space_problem(self.options.scratch):
             found.insert(0, full)
         try:

@@ -19,6 +19,7 @@ from stepline.ports.engine import Container
 from stepline.ports.executor import ExecutorOptions, ScriptVersion, Seat
 from stepline.ports.freed import Freed
 from stepline.workers import owners
+from stepline.workers.fitness import Fitness
 from stepline.workers.held import Held
 from stepline.workers.inside import SCRATCH
 from stepline.workers.pool import IDLE_SECONDS, WorkerPool
@@ -60,6 +61,7 @@ class DockerExecutor:
     ) -> None:
         self._options = options
         self._engine = options.engine()
+        self._fitness = Fitness(self._engine.check)
         self._owner = owners.own_name(owners.TASKS)
         self._folders = PlatformRoot(options.scratch, "docker", environ=environ)
         self._environ = environ
@@ -98,6 +100,10 @@ class DockerExecutor:
         """Return that nothing was removed: images have a command of their own for that."""
         del versions, before, dry_run
         return Freed()
+
+    def faults(self, *, anew: bool = False) -> Sequence[str]:
+        """Return why the engine cannot be used, if it cannot."""
+        return self._fitness.faults(anew=anew)
 
     def cancel(self, task_id: str) -> None:
         """End the running attempt of a task, or the next one as soon as it begins."""

@@ -22,6 +22,7 @@ from stepline.plugins.executor_sandbox.spawner import Spawner
 from stepline.ports.executor import ExecutorOptions, ScriptVersion, Seat
 from stepline.ports.freed import Freed
 from stepline.workers import inside
+from stepline.workers.fitness import Fitness
 from stepline.workers.held import Held
 from stepline.workers.pool import IDLE_SECONDS, WorkerPool
 from stepline.workers.process import START, worker_command
@@ -81,6 +82,7 @@ class SandboxExecutor:
         self._given = (bubblewrap, place)
         self._lock = threading.Lock()
         self._found: _Machine | None = None
+        self._fitness = Fitness(self._machine)
         self._images: dict[str, Image] = {}
         self._building: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._spawner = Spawner()
@@ -123,6 +125,10 @@ class SandboxExecutor:
         """Return that nothing was removed: images have a command of their own for that."""
         del versions, before, dry_run
         return Freed()
+
+    def faults(self, *, anew: bool = False) -> Sequence[str]:
+        """Return why sandboxes cannot be made here, if they cannot."""
+        return self._fitness.faults(anew=anew)
 
     def cancel(self, task_id: str) -> None:
         """End the running attempt of a task, or the next one as soon as it begins."""

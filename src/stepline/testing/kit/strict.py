@@ -137,6 +137,7 @@ class StrictExecutor:
         self.name = executor.name
         self.prepare = executor.prepare
         self.warm_up = executor.warm_up
+        self.faults = executor.faults
         self.cancel = executor.cancel
         self.remove_unused = executor.remove_unused
         self.close = executor.close
