@@ -15,6 +15,9 @@ WORK = f"{TASK}/work"
 SIZED_WORK = "/tmp/stepline"
 """The same, where temporary space is limited, as only that in memory can be."""
 
+TEMPORARY = ("/tmp", "/dev/shm", "/dev/mqueue")
+"""Folders in memory that tasks may write to; one after another has them."""
+
 USER, GROUP = 10001, 10001
 """The user and group of tasks, as images have them under the name ``task``."""
 

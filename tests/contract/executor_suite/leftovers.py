@@ -1,5 +1,7 @@
 """A task leaves nothing behind: no process, no file."""
 
+import shutil
+import uuid
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,17 @@ def test_executor_link_left_in_place_of_a_folder_is_not_followed(bench):
     assert bench.run("leave_link", {"target": str(folder)}).succeeded
     assert bench.run("look_around").value["tmp"] == []
     assert (folder / "precious").read_text() == "kept"
+
+
+def test_executor_shared_folders_are_emptied_where_they_are_the_tasks_own(bench):
+    """A process's are those of the whole machine, and none of ours to empty."""
+    name = f"left-{uuid.uuid4().hex}"
+    value = {"folders": ["/tmp", "/dev/shm"], "name": name}
+    assert bench.run("leave_everywhere", value).succeeded
+    left = [f"/tmp/{name}", f"/dev/shm/{name}"] if bench.executor.name == "process" else []
+    assert bench.run("find_everywhere", value).value == left
+    for path in left:
+        shutil.rmtree(path)
 
 
 def test_executor_close_leaves_nothing(own_bench):

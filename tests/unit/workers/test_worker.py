@@ -182,3 +182,14 @@ def test_worker_close_is_bounded_whatever_the_worker_says(made):
     began = time.monotonic()
     worker.close()
     assert time.monotonic() - began < 3
+
+
+def test_worker_whose_task_left_what_cannot_be_removed_is_used_no_more(made, tmp_path):
+    def act(send, line):
+        send(**READY)
+        send(type="outcome", kind="returned", output={"text": "1"}, spent=True)
+        line.receive()
+
+    worker = made(act)
+    assert run(worker, tmp_path, timeout_s=60)[0].value == 1
+    assert not worker.usable
