@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from stepline.errors import PlatformError, UserError
+from stepline.errors import UserError
 from stepline.model.image import Image, ImageBuild
 from stepline.ports.engine import ContainerEngine, Credential, EngineImage
 from stepline.ports.images import Images
+from stepline.workers.loading import load_image
 
 _SHORTEST = 4
 
@@ -18,14 +19,11 @@ def hold(image: Image, *, images: Images, engine: ContainerEngine) -> None:
     Raises:
         PlatformError: It does not take it, or takes it for another.
     """
-    if engine.image(image.id) is not None:
-        return
-    loaded = engine.load(
-        [layer.digest for layer in image.layers],
-        lambda file, without: images.write_archive(image, file, without=without),
+    load_image(
+        image,
+        engine,
+        write=lambda file, without: images.write_archive(image, file, without=without),
     )
-    if loaded != image.id:
-        raise PlatformError(f"the engine took the image {image.id} for {loaded}")
 
 
 def find_build(images: Images, words: str) -> ImageBuild:

@@ -26,6 +26,7 @@ from stepline.ports.engine import Container, ContainerEngine, ContainerSpec, Mou
 from stepline.ports.images import ImageOptions, Tell
 from stepline.workers.following import follow_until
 from stepline.workers.lines import Lines
+from stepline.workers.loading import load_image
 from stepline.workers.owners import BUILDS, own_name, remove_orphans
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -165,8 +166,7 @@ class EngineRunner:
         def write(file: BinaryIO, without: Collection[str]) -> None:
             write_archive(image, file, path=self._path, without=without)
 
-        if self._engine.image(image.id) is None:
-            self._engine.load([layer.digest for layer in image.layers], write)
+        load_image(image, self._engine, write=write)
 
 
 class SandboxRunner:
