@@ -17,7 +17,7 @@ from stepline_sdk import wire
 
 _GRACE_SECONDS = 10.0
 _CGROUP_SECONDS = 1.0
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The same as in the worker's `remains`, which is too much to import for it.
 MARK_VARIABLE = "STEPLINE_TASK_MARK"
 # Symbols that are looked up before a fork need not be in each copy. Any text means this; the
@@ -129,7 +129,7 @@ def worker_environment(
 ) -> dict[str, str]:
     """Return all that a task sees of the platform's environment: nothing but this."""
     return {
-        "PATH": f"{os.path.dirname(python)}:{_PATH}",
+        "PATH": f"{os.path.dirname(python)}:{PATH}",
         "LANG": "C.UTF-8",
         "HOME": root,
         "TMPDIR": root,

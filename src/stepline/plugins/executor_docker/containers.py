@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,6 +11,7 @@ from stepline.model.task import Limits
 from stepline.plugins.executor_docker.folders import SOCKET, ContainerFolder
 from stepline.ports.engine import ContainerSpec, Mount
 from stepline.workers.held import WORKER_MB, WORKER_PIDS, Held
+from stepline.workers.imaged import task_variables
 from stepline.workers.inside import SDK, TASK, worker_root
 from stepline.workers.process import START
 
@@ -28,7 +28,7 @@ def worker_container(
         image=image.id,
         command=[image.python, "-I", "-X", "utf8", f"{SDK}/worker/start.py", *connect],
         owner=owner,
-        environ=_environment(image, root, task_env),
+        environ=task_variables(image, held, task_env),
         mounts=[
             Mount(source=os.path.dirname(os.path.dirname(START)), target=SDK),
             Mount(source=folder.sockets, target=_SOCKETS),
@@ -45,11 +45,3 @@ def _with_worker(held: Held) -> Limits:
     memory_mb = None if held.memory_mb is None else held.memory_mb + WORKER_MB
     pids = None if held.pids is None else held.pids + WORKER_PIDS
     return replace(Limits(**vars(held)), memory_mb=memory_mb, pids=pids)
-
-
-def _environment(image: Image, root: str, task_env: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that the container has besides those of its image."""
-    given = json.loads(image.config).get("config", {}).get("Env") or []
-    language = {} if any(each.startswith("LANG=") for each in given) else {"LANG": "C.UTF-8"}
-    # The worker takes the last one away, so that tasks do not see it.
-    return {**language, "HOME": root, "TMPDIR": root, "LD_BIND_NOW": "worker", **task_env}

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 
 from stepline.errors import PlatformError, SteplineError
-from stepline.frozen import frozen
 from stepline.model.image import Image
-from stepline.model.task import Isolation, Limits
+from stepline.model.task import Limits
 from stepline.plugins.executor_docker.containers import worker_container
 from stepline.plugins.executor_docker.folders import ContainerFolder
 from stepline.plugins.executor_docker.host import ContainerHost
@@ -21,24 +19,14 @@ from stepline.ports.freed import Freed
 from stepline.workers import owners
 from stepline.workers.fitness import Fitness
 from stepline.workers.held import Held
-from stepline.workers.inside import SCRATCH
+from stepline.workers.imaged import ImageKey, VersionImages, imaged_seat
+from stepline.workers.inside import TEMPORARY
 from stepline.workers.pool import IDLE_SECONDS, WorkerPool
 from stepline.workers.roots import PlatformRoot, remove_forsaken, root_name
-from stepline.workers.seat import WorkerSeat
 from stepline.workers.warm import WarmPlace
 from stepline.workers.worker import Load, Worker
 
 _TIDY_SECONDS = 15.0
-_Source = tuple[str, str]
-
-
-@frozen
-class _Key:
-    """What a warm container is good for."""
-
-    image: str
-    modules: tuple[str, ...]
-    held: Held
 
 
 class DockerExecutor:
@@ -65,16 +53,21 @@ class DockerExecutor:
         self._owner = owners.own_name(owners.TASKS)
         self._folders = PlatformRoot(options.scratch, "docker", environ=environ)
         self._environ = environ
-        self._images: dict[_Source, Image] = {}
-        self._locks: defaultdict[_Source, threading.Lock] = defaultdict(threading.Lock)
-        self._pool: WorkerPool[_Key, WarmPlace] = WorkerPool(idle_s=idle_s)
+        self._images = VersionImages(options, self._load)
+        self._pool: WorkerPool[ImageKey, WarmPlace] = WorkerPool(idle_s=idle_s)
         self._strays: list[Container] = []
         self._tidying = threading.Thread(target=self._remove_orphans, daemon=True)
         self._tidying.start()
 
-    def prepare(self, version: ScriptVersion, *, tell: Callable[[str], None] | None = None) -> str:
+    def prepare(
+        self,
+        version: ScriptVersion,
+        *,
+        tell: Callable[[str], None] | None = None,
+        renew: bool = False,
+    ) -> str:
         """Make the version's image, or find it made, and have the engine hold it."""
-        return self._image(version, tell or self._options.tell).id
+        return self._images.get(version, tell, renew=renew).id
 
     def warm_up(self, version: ScriptVersion) -> None:
         """Nothing: what a first task needs depends on its limits."""
@@ -82,17 +75,11 @@ class DockerExecutor:
     @contextmanager
     def seat(self, version: ScriptVersion, limits: Limits) -> Iterator[Seat]:
         """Take a container for one attempt."""
-        image, held = self._image(version, self._options.tell), Held.by(limits)
-        key = _Key(image.id, self._modules(version), held)
+        image = self._images.get(version)
+        key = self._images.key(version, image, held=Held.by(limits))
         start = partial(self._start, version, key)
-        with self._pool.lend(key, start, keep=not limits.fresh) as container:
-            scratch = container.folder.scratch
-            try:
-                yield WorkerSeat(
-                    container.worker, version, pool=self._pool, scratch=scratch, inside=SCRATCH
-                )
-            finally:
-                container.tidy()
+        with imaged_seat(self._pool, key, start, version=version, fresh=limits.fresh) as seat:
+            yield seat
 
     def remove_unused(
         self, versions: Sequence[ScriptVersion], *, before: float, dry_run: bool = False
@@ -118,16 +105,6 @@ class DockerExecutor:
                 container.remove()
         self._folders.close()
 
-    def _image(self, version: ScriptVersion, tell: Callable[[str], None]) -> Image:
-        """Return a version's image, which the engine had when it was last looked at."""
-        source = _source(version)
-        with self._locks[source]:
-            if source not in self._images:
-                image = self._options.images().build(version, tell=tell)
-                self._load(image)
-                self._images[source] = image
-            return self._images[source]
-
     def _load(self, image: Image) -> None:
         """Have the engine hold an image."""
         if self._engine.image(image.id) is not None:
@@ -140,28 +117,19 @@ class DockerExecutor:
         if loaded != image.id:
             raise PlatformError(f"the engine took the image {image.id} for {loaded}")
 
-    def _modules(self, version: ScriptVersion) -> tuple[str, ...]:
-        if self._options.isolation is not Isolation.FORK:
-            return ()
-        return tuple(sorted({function.module for function in version.script.functions}))
-
-    def _start(self, version: ScriptVersion, key: _Key) -> WarmPlace:
+    def _start(self, version: ScriptVersion, key: ImageKey) -> WarmPlace:
         self._remove_strays()
-        image = self._image(version, self._options.tell)
+        image = self._images.get(version)
         try:
             return self._started(image, key)
         except PlatformError:
             if self._engine.image(image.id) is not None:
                 raise
             # Somebody has removed it meanwhile.
-            with self._locks[_source(version)]:
-                self._images.pop(_source(version), None)
-        image = self._image(version, self._options.tell)
-        if image.id != key.image:
-            raise PlatformError(f"the image {key.image} is gone", retryable=True)
+            image = self._images.again(version, key.image)
         return self._started(image, key)
 
-    def _started(self, image: Image, key: _Key) -> WarmPlace:
+    def _started(self, image: Image, key: ImageKey) -> WarmPlace:
         folder = ContainerFolder(self._folders.new_path())
         spec = worker_container(
             image, key.held, folder=folder, owner=self._owner, task_env=self._options.task_env
@@ -172,13 +140,16 @@ class DockerExecutor:
             python=f"{image.python} of {image.id}",
             stray=self._strays.append,
         )
-        load = Load(image.code, self._options.isolation, key.modules, memory="around")
+        load = Load(image.code, self._options.isolation, key.modules, "around", TEMPORARY)
         return WarmPlace(Worker(host, load), folder)
 
     def _remove_strays(self) -> None:
         """Remove containers that could not be removed when they should have been."""
-        while self._strays:
-            container = self._strays.pop()
+        while True:
+            try:
+                container = self._strays.pop()
+            except IndexError:
+                return  # also where another thread took the last one
             try:
                 container.remove()
             except SteplineError:
@@ -190,8 +161,3 @@ class DockerExecutor:
         with suppress(SteplineError):
             owners.remove_orphans(self._engine)
         remove_forsaken(root_name(self._environ))
-
-
-def _source(version: ScriptVersion) -> _Source:
-    """Return what an image is made of."""
-    return version.digest, version.runtime

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from stepline.errors import PlatformError
 from stepline.frozen import frozen
 from stepline.model.image import Image
-from stepline.model.task import Isolation, Limits
+from stepline.model.task import Limits
 from stepline.plugins.executor_sandbox import cgroups
 from stepline.plugins.executor_sandbox.bubblewrap import Bubblewrap, Sandbox, find_bubblewrap
 from stepline.plugins.executor_sandbox.host import SandboxHost, hold
@@ -24,27 +23,23 @@ from stepline.ports.freed import Freed
 from stepline.workers import inside
 from stepline.workers.fitness import Fitness
 from stepline.workers.held import Held
+from stepline.workers.imaged import (
+    ImageKey,
+    VersionImages,
+    image_variables,
+    imaged_seat,
+    task_variables,
+)
 from stepline.workers.pool import IDLE_SECONDS, WorkerPool
-from stepline.workers.process import START, worker_command
+from stepline.workers.process import PATH, START, worker_command
 from stepline.workers.roots import PlatformRoot, remove_forsaken, root_name
-from stepline.workers.seat import WorkerSeat
 from stepline.workers.shared import SharedFolder
 from stepline.workers.warm import WarmPlace
 from stepline.workers.worker import Load, Worker
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MIB = 1024 * 1024
 _SDK = os.path.dirname(os.path.dirname(START))
 _START = f"{inside.SDK}/worker/{os.path.basename(START)}"
-
-
-@frozen
-class _Key:
-    """What a warm sandbox is good for."""
-
-    image: str
-    modules: tuple[str, ...]
-    held: Held
 
 
 @frozen
@@ -83,16 +78,21 @@ class SandboxExecutor:
         self._lock = threading.Lock()
         self._found: _Machine | None = None
         self._fitness = Fitness(self._machine)
-        self._images: dict[str, Image] = {}
-        self._building: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._images = VersionImages(options)
         self._spawner = Spawner()
         self._folders = PlatformRoot(options.scratch, "sandbox", environ=environ)
-        self._pool: WorkerPool[_Key, WarmPlace] = WorkerPool(idle_s=idle_s)
+        self._pool: WorkerPool[ImageKey, WarmPlace] = WorkerPool(idle_s=idle_s)
 
-    def prepare(self, version: ScriptVersion, *, tell: Callable[[str], None] | None = None) -> str:
+    def prepare(
+        self,
+        version: ScriptVersion,
+        *,
+        tell: Callable[[str], None] | None = None,
+        renew: bool = False,
+    ) -> str:
         """Make the version's image and its root, or find them made."""
         self._machine()
-        image = self._image(version, tell or self._options.tell)
+        image = self._images.get(version, tell, renew=renew)
         self._options.images().root(image)
         return image.id
 
@@ -104,20 +104,11 @@ class SandboxExecutor:
         """Take a sandbox for one attempt."""
         machine = self._machine()
         refuse_unheld(limits, place=machine.place, bubblewrap=machine.bubblewrap)
-        image = self._image(version, self._options.tell)
-        key = _Key(image.id, self._modules(version), _held(limits, machine))
-        start = lambda: self._start(version, key)  # noqa: E731
-        with self._pool.lend(key, start, keep=not limits.fresh) as sandbox:
-            try:
-                yield WorkerSeat(
-                    sandbox.worker,
-                    version,
-                    pool=self._pool,
-                    scratch=sandbox.folder.scratch,
-                    inside=inside.SCRATCH,
-                )
-            finally:
-                sandbox.tidy()
+        image = self._images.get(version)
+        key = self._images.key(version, image, held=_held(limits, machine))
+        start = partial(self._start, version, key)
+        with imaged_seat(self._pool, key, start, version=version, fresh=limits.fresh) as seat:
+            yield seat
 
     def remove_unused(
         self, versions: Sequence[ScriptVersion], *, before: float, dry_run: bool = False
@@ -151,19 +142,7 @@ class SandboxExecutor:
                 self._found = _Machine(bubblewrap, place)
             return self._found
 
-    def _image(self, version: ScriptVersion, tell: Callable[[str], None]) -> Image:
-        """Return a version's image, which was there when it was last looked at."""
-        with self._building[version.digest]:
-            if version.digest not in self._images:
-                self._images[version.digest] = self._options.images().build(version, tell=tell)
-            return self._images[version.digest]
-
-    def _modules(self, version: ScriptVersion) -> tuple[str, ...]:
-        if self._options.isolation is not Isolation.FORK:
-            return ()
-        return tuple(sorted({function.module for function in version.script.functions}))
-
-    def _start(self, version: ScriptVersion, key: _Key) -> WarmPlace:
+    def _start(self, version: ScriptVersion, key: ImageKey) -> WarmPlace:
         machine = self._machine()
         bubblewrap, cgroup = machine.bubblewrap, None
         image, (files, root) = self._held_root(version, key)
@@ -185,21 +164,18 @@ class SandboxExecutor:
             )
             host.take(left.pop_all())
         memory = "around" if cgroup is not None and cgroup.memory else "watch"
-        load = Load(image.code, self._options.isolation, key.modules, memory=memory)
+        isolation = self._options.isolation
+        load = Load(image.code, isolation, key.modules, memory, inside.TEMPORARY)
         return WarmPlace(Worker(host, load), folder)
 
-    def _held_root(self, version: ScriptVersion, key: _Key) -> tuple[Image, tuple[Path, int]]:
+    def _held_root(self, version: ScriptVersion, key: ImageKey) -> tuple[Image, tuple[Path, int]]:
         """Return a version's image and its root; both are made again where they are gone."""
         images = self._options.images()
-        image = self._image(version, self._options.tell)
+        image = self._images.get(version)
         try:
             return image, hold(lambda: images.root(image))
         except PlatformError:
-            with self._building[version.digest]:
-                self._images.pop(version.digest, None)
-        again = self._image(version, self._options.tell)
-        if again.id != key.image:
-            raise PlatformError(f"the image {key.image} is gone", retryable=True)
+            again = self._images.again(version, key.image)
         return again, hold(lambda: images.root(again))
 
     def _sandbox(
@@ -215,7 +191,11 @@ class SandboxExecutor:
             root=str(root),
             sdk=_SDK,
             task=folder.mounted,
-            environ=_environment(image, held, self._options.task_env),
+            environ={
+                "PATH": PATH,
+                **image_variables(image),
+                **task_variables(image, held, self._options.task_env),
+            },
             network=held.network,
             tmp_bytes=_tmp_bytes(held),
             cgroup=cgroup.memory if cgroup is not None else "",
@@ -240,12 +220,3 @@ def _tmp_bytes(held: Held) -> int | None:
 
 def _worker(image: Image, held: Held) -> list[str]:
     return worker_command(image.python, _START, root=inside.worker_root(held.tmp_bytes))
-
-
-def _environment(image: Image, held: Held, task_env: Mapping[str, str]) -> dict[str, str]:
-    """Return all that a task sees: the variables of its image, and the given ones."""
-    config = json.loads(image.config).get("config") or {}
-    own = dict(each.partition("=")[::2] for each in config.get("Env") or ())
-    root = inside.worker_root(held.tmp_bytes)
-    given = {"HOME": root, "TMPDIR": root, "LD_BIND_NOW": "worker"}
-    return {"PATH": _PATH, "LANG": "C.UTF-8", **own, **given, **task_env}
