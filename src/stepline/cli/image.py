@@ -12,7 +12,7 @@ import click
 
 from stepline.cli.display import show_fields, show_json, show_table
 from stepline.cli.words import size_shown
-from stepline.errors import SettingsError
+from stepline.errors import SettingsError, SteplineError, UserError
 
 if TYPE_CHECKING:
     from stepline.cli.image_tools import ImageTools
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 SHOWN_DIGITS = 12
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _KEPT = "kept"
+_WITHOUT = {
+    "published": "delete the version in the registry, or add --no-service",
+    "running": "wait for its tasks, or end them",
+    "tagged": "remove the tag, with `docker rmi TAG`",
+}
 
 
 @click.group("image")
@@ -34,7 +39,7 @@ def command() -> None:
 def build_image(folder: Path, json_output: bool) -> None:
     """Build the image of the task script in FOLDER, or find it built."""
     with _tools() as tools:
-        image = tools.build(folder)
+        image = tools.build_checked(folder)
         if json_output:
             show_json(_plain(tools.images.get(image.id), image))
         else:
@@ -90,12 +95,13 @@ def list_images(json_output: bool) -> None:
                 build.name,
                 f"python{build.image.runtime}",
                 size_shown(build.image.size),
+                f"{build.base.removeprefix('sha256:')[:SHOWN_DIGITS]} ({build.base_source})",
                 build.made_at[:16].replace("T", " "),
                 tools.tested(build.image.id),
             )
             for build in builds
         ]
-    titles = ("ID", "TASK SCRIPT", "RUNTIME", "SIZE", "MADE", "TESTS")
+    titles = ("ID", "TASK SCRIPT", "RUNTIME", "SIZE", "BASE", "MADE", "TESTS")
     show_table(titles, rows, empty="no images; `stepline image build` makes one")
 
 
@@ -148,11 +154,15 @@ def push_image(image: str, reference: str, *, force: bool, untested: bool) -> No
     metavar="FILE",
     help="auth.json of the service whose published versions are kept.",
 )
+@click.option("--no-service", is_flag=True, help="Keep no published versions.")
+@click.option("--no-engine", is_flag=True, help="Ask no container engine what it holds.")
 @click.option("--json", "json_output", is_flag=True, help="Print JSON.")
-def prune_images(*, dry_run: bool, config: Path | None, json_output: bool) -> None:
+def prune_images(
+    *, dry_run: bool, config: Path | None, no_service: bool, no_engine: bool, json_output: bool
+) -> None:
     """Remove images without a tag, a published version or a container, and old containers."""
     with _tools() as tools:
-        pruned = tools.prune(config, dry_run=dry_run)
+        pruned = tools.prune(config, no_service=no_service, no_engine=no_engine, dry_run=dry_run)
     if json_output:
         items = [{"id": each.build.image.id, _KEPT: each.kept} for each in pruned.fates]
         show_json({"dryRun": dry_run, "freedBytes": pruned.freed_bytes, "images": items})
@@ -167,6 +177,33 @@ def prune_images(*, dry_run: bool, config: Path | None, json_output: bool) -> No
         click.echo(f"{size_shown(pruned.freed_bytes)} freed")
 
 
+@command.command("remove")
+@click.argument("image", metavar="IMAGE")
+@click.option(
+    "--config",
+    "-c",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="auth.json of the service whose published versions are kept.",
+)
+@click.option("--no-service", is_flag=True, help="Keep no published versions.")
+@click.option("--no-engine", is_flag=True, help="Ask no container engine what it holds.")
+def remove_image(image: str, *, config: Path | None, no_service: bool, no_engine: bool) -> None:
+    """Remove one image, unless it is tagged, published or runs.
+
+    IMAGE is its id, or the folder or the name of its task script.
+    """
+    with _tools() as tools:
+        build = tools.find_made(image)
+        only = build.image.id
+        done = tools.prune(config, no_service=no_service, no_engine=no_engine, only=only)
+    for fate in done.fates:
+        if fate.kept:
+            hint = _WITHOUT.get(fate.kept.partition(" ")[0], "")
+            raise UserError(f"{only} is not removed: it is {fate.kept}", hint=hint)
+    click.echo(f"removed {_short(build.image)}, {size_shown(done.freed_bytes)} freed")
+
+
 @contextmanager
 def _tools() -> Iterator[ImageTools]:
     from stepline.cli.image_tools import ImageTools
@@ -176,6 +213,9 @@ def _tools() -> Iterator[ImageTools]:
         tools = ImageTools(os.environ, lambda line: click.echo(line, err=True))
         try:
             yield tools
+        except SteplineError as error:
+            tools.authored.mend(error)
+            raise
         finally:
             tools.close()
 

@@ -43,25 +43,31 @@ class Pruned:
 
 def prune(
     images: Images,
-    engine: Callable[[], ContainerEngine],
+    engine: Callable[[], ContainerEngine] | None,
     *,
     pinned: Collection[str],
     outcomes: Outcomes,
     dry_run: bool,
+    only: str = "",
 ) -> Pruned:
     """Remove the images that nothing needs: no tag, published version or container.
 
     Args:
         images: Images of this machine.
-        engine: Returns the engine; one that is not there holds and runs nothing.
+        engine: Returns the engine; None if what it holds and runs does not count.
         pinned: Digests of the task scripts of published versions.
         outcomes: Outcomes of tests, forgotten with their images.
         dry_run: Remove nothing.
+        only: Id of the one image that may be removed; empty for all.
+
+    Raises:
+        PlatformError: The engine cannot be asked what it holds and runs; nothing is removed.
     """
-    used = _Used(engine)
+    used = _Used(_asked(engine) if engine is not None else None)
     if not dry_run:
         used.remove_forsaken()
-    fates = tuple(Fate(build=build, kept=_reason(build, pinned, used)) for build in images.builds())
+    builds = [build for build in images.builds() if only in ("", build.image.id)]
+    fates = tuple(Fate(build=build, kept=_reason(build, pinned, used)) for build in builds)
     freed = 0
     for fate in fates if not dry_run else ():
         if not fate.kept:
@@ -71,6 +77,21 @@ def prune(
     return Pruned(fates=fates, freed_bytes=freed)
 
 
+def _asked(engine: Callable[[], ContainerEngine]) -> ContainerEngine:
+    """Return an engine that answers."""
+    try:
+        found = engine()
+        found.check()
+    except PlatformError as error:
+        further = "add --no-engine if none here ever held an image of Stepline"
+        raise PlatformError(
+            f"{error.what}; which images are tagged or run is not known, so none is removed",
+            hint=f"{error.hint}; or {further}" if error.hint else further,
+            retryable=error.retryable,
+        ) from error
+    return found
+
+
 def _reason(build: ImageBuild, pinned: Collection[str], used: _Used) -> str:
     if build.script in pinned:
         return "published"
@@ -78,16 +99,12 @@ def _reason(build: ImageBuild, pinned: Collection[str], used: _Used) -> str:
 
 
 class _Used:
-    """What a container engine holds, if there is one."""
+    """What a container engine holds, if one counts."""
 
-    def __init__(self, engine: Callable[[], ContainerEngine]) -> None:
-        self._engine: ContainerEngine | None = None
+    def __init__(self, engine: ContainerEngine | None) -> None:
+        self._engine = engine
         self._running: set[str] = set()
-        with suppress(PlatformError):
-            found = engine()
-            found.check()
-            self._engine = found
-            self._look()
+        self._look()
 
     def _look(self) -> None:
         if self._engine is not None:
