@@ -198,6 +198,7 @@ def test_docker_executor_task_that_fills_memory_with_files_is_out_of_memory(benc
     assert bench.run("fill", value, memory_mb=128).value == {}  # on the disk
     outcome = bench.run("fill", {**value, "folder": "/tmp"}, memory_mb=128)
     assert outcome.kind is OutcomeKind.OUT_OF_MEMORY
+    assert "its 128 MiB, in which its files in /tmp and /dev/shm count" in outcome.message
     assert bench.run("echo", 1, memory_mb=128).value == 1
     assert len(bench.engine.started) == 1
 
@@ -253,7 +254,7 @@ def test_docker_executor_image_that_was_removed_meanwhile_is_loaded_again(bench,
 
 
 def test_docker_executor_scratch_that_cannot_be_emptied_is_not_used_again(bench, monkeypatch):
-    monkeypatch.setattr(scratch, "_empty", lambda folder: None)
+    monkeypatch.setattr(scratch, "empty_folder", lambda folder: None)
     assert bench.run("user").succeeded
     assert bench.run("echo", 1).succeeded
     assert len(bench.engine.started) == 2
@@ -409,7 +410,7 @@ def test_docker_executor_tasks_are_the_platforms_user_unless_that_is_root(
     assert bench.run("echo", long).value == long  # and so all is imported
 
     class Made:
-        def build(self, version, *, tell):
+        def build(self, version, *, tell, renew=False):
             return image
 
     def act():
