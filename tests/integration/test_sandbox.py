@@ -164,6 +164,19 @@ def test_sandbox_temporary_space_is_held(bench, folder):
     assert do(bench, "import os; result = os.path.exists('./large')", tmp_bytes=16 * MIB) is False
 
 
+def test_sandbox_task_that_fills_memory_with_files_is_told_that_they_count(bench):
+    need_controller("memory")
+    code = f"""
+    for name in "ab":
+        with open("/tmp/" + name, "wb", buffering=0) as file:
+            for _ in range(60):
+                file.write(bytes({MIB}))
+    result = bytearray(60 * {MIB})
+    """
+    said = do(bench, code, memory_mb=128)
+    assert "its 128 MiB, in which its files in /tmp and /dev/shm count" in said
+
+
 FORKS = """
 import os, time
 children = []

@@ -8,6 +8,10 @@ from stepline.model.task import Limits, Network
 # What the worker, the first process around it and the copies that wait for tasks take.
 WORKER_MB = 24
 WORKER_PIDS = 7
+PIDS = 4096
+"""Processes and threads of a task for which nobody set a limit: fewer than bring down a machine."""
+SHARED_MEMORY_BYTES = 16 * 1024 * 1024
+"""Largest size of ``/dev/shm``, a place to write to that no limit of its own holds."""
 
 
 @frozen
@@ -31,4 +35,14 @@ class Held:
     @classmethod
     def by(cls, limits: Limits) -> Held:
         """Return what is held of an attempt's limits."""
-        return cls(limits.memory_mb, limits.pids, limits.cpus, limits.tmp_bytes, limits.network)
+        pids = PIDS if limits.pids is None else limits.pids
+        return cls(limits.memory_mb, pids, limits.cpus, limits.tmp_bytes, limits.network)
+
+
+def shared_memory_bytes(tmp_bytes: int | None) -> int:
+    """Return the size of ``/dev/shm``.
+
+    Args:
+        tmp_bytes: Temporary space, bytes; None for any.
+    """
+    return SHARED_MEMORY_BYTES if tmp_bytes is None else min(tmp_bytes, SHARED_MEMORY_BYTES)

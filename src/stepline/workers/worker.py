@@ -239,6 +239,7 @@ class Worker:
             raise PlatformError(what, retryable=True)
         if self._host.out_of_memory():
             message = "the task and its worker were ended for their memory"
+            message += ", in which files in /tmp and /dev/shm count"
             return TaskOutcome(OutcomeKind.OUT_OF_MEMORY, message=message)
         message = f"the worker ended in the middle of the task. {words}".strip()
         return TaskOutcome(OutcomeKind.LOST, message=message)

@@ -98,11 +98,13 @@ class CgroupMemory:
 
     Attributes:
         way: What holds the limit, for people.
+        files_count: Whether files in ``/tmp`` and ``/dev/shm`` are memory of the task.
         folder: The cgroup.
         fds: Descriptors that are no business of tasks.
     """
 
     watch_seconds = None
+    files_count = False
 
     def __init__(self, folder: str, files: CgroupFiles, *, home: str) -> None:
         self.folder = folder
@@ -202,6 +204,7 @@ class AroundMemory:
     """
 
     watch_seconds = None
+    files_count = True
     folder = None
 
     def __init__(self, events: str, files: CgroupFiles) -> None:
@@ -243,6 +246,7 @@ class WatchedMemory:
 
     way = "watched"
     watch_seconds = WATCH_SECONDS
+    files_count = False
     folder = None
     fds = ()
 

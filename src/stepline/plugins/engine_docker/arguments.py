@@ -10,11 +10,10 @@ from typing import Any
 
 from stepline.model.task import Limits
 from stepline.ports.engine import LABEL, ContainerSpec, Mount
+from stepline.workers.held import shared_memory_bytes
 
 _MIB = 1024 * 1024
 _NANO = 1_000_000_000
-# Docker gives 64 MiB, a place to write to that no other limit holds.
-_SHARED_MEMORY_BYTES = 16 * _MIB
 _HEALTH_EVERY_S = 0.5
 _HEALTH_TIMEOUT_S = 10.0
 # Programs in it can be started, as under the other executors.
@@ -58,7 +57,7 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
         "Init": not spec.trusted,
         "NetworkMode": spec.network or spec.limits.network.value,
         "IpcMode": "private",
-        "ShmSize": _SHARED_MEMORY_BYTES,
+        "ShmSize": shared_memory_bytes(spec.limits.tmp_bytes),
         "Mounts": [
             *(_mount(each) for each in spec.mounts),
             *({"Type": "volume", "Target": path} for path in spec.volumes),

@@ -12,11 +12,11 @@ from stepline.frozen import frozen
 from stepline.model.task import Network
 from stepline.plugins.executor_sandbox import lowered
 from stepline.workers import inside
+from stepline.workers.held import shared_memory_bytes
 from stepline.workers.program import GIVEN
 
 _OLDEST = (0, 5)
 _WITH_SIZE = (0, 7)
-_SHM_BYTES = 64 * 1024 * 1024
 _TRY_SECONDS = 30
 _NAMESPACES = (
     "--unshare-ipc",
@@ -90,7 +90,7 @@ class Bubblewrap:
             *self._isolation(),
             *(["--share-net"] if sandbox.network is Network.HOST else []),
             *["--ro-bind", root, "/", *_PROC, "--dev", "/dev"],
-            *self._memory_folder("/dev/shm", _shm_bytes(sandbox.tmp_bytes)),
+            *self._memory_folder("/dev/shm", shared_memory_bytes(sandbox.tmp_bytes)),
             *["--remount-ro", "/dev"],
             *self._memory_folder("/tmp", sandbox.tmp_bytes),
             *["--ro-bind", sdk, inside.SDK],
@@ -205,10 +205,6 @@ def _has_user() -> bool:
         if not any(first <= number < first + count for first, _, count in ranges):
             return False
     return True
-
-
-def _shm_bytes(tmp_bytes: int | None) -> int:
-    return _SHM_BYTES if tmp_bytes is None else min(tmp_bytes, _SHM_BYTES)
 
 
 def _names(network: Network) -> list[str]:

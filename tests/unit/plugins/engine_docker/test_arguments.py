@@ -65,7 +65,7 @@ def test_create_arguments_container_of_a_task_is_held():
     assert found["Tmpfs"] == {"/tmp": "rw,exec,nosuid,nodev,mode=1777,size=4096"}
     assert found["Memory"] == found["MemorySwap"] == 64 * 1024 * 1024
     assert (found["PidsLimit"], found["NanoCpus"]) == (20, 500_000_000)
-    assert found["ShmSize"] <= 16 * 1024 * 1024
+    assert found["ShmSize"] == 4096
     assert found["LogConfig"] == {"Type": "none", "Config": {}}
 
 

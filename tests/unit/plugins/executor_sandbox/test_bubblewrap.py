@@ -81,7 +81,7 @@ def test_sandbox_with_the_network_of_the_host_finds_names_as_it_does():
 
 @pytest.mark.parametrize(
     ("size", "can_size", "shm", "tmp"),
-    [(None, True, "67108864", None), (1000, True, "1000", "1000"), (None, False, None, None)],
+    [(None, True, "16777216", None), (1000, True, "1000", "1000"), (None, False, None, None)],
     ids=["no limit", "limit", "old bubblewrap"],
 )
 def test_sandbox_folders_in_memory_have_a_size(size, can_size, shm, tmp):
