@@ -14,7 +14,11 @@ from stepline.frozen import frozen
 from stepline.plugins.images_local.tars import new_member
 
 WHITEOUT = ".wh."
-_OPAQUE = ".wh..wh..opq"
+"""Begin of the name of what hides a file of the layers below."""
+
+OPAQUE = ".wh..wh..opq"
+"""Name of what hides all of a folder of the layers below."""
+
 _BLOCK = 1 << 20
 _XATTR = "SCHILY.xattr."
 _TYPES = {
@@ -152,7 +156,7 @@ def _apply_layer(tree: Tree, tar: Path) -> None:
         for member in opened:
             path = os.path.normpath(member.name).lstrip("/")
             folder, _, name = path.rpartition("/")
-            if name == _OPAQUE:
+            if name == OPAQUE:
                 _remove(tree, folder, itself=False)
             elif name.startswith(WHITEOUT):
                 _remove(tree, f"{folder}/{name.removeprefix(WHITEOUT)}".lstrip("/"))

@@ -13,10 +13,9 @@ import tarfile
 from pathlib import Path
 
 from stepline.errors import PlatformError
+from stepline.plugins.images_local.trees import OPAQUE, WHITEOUT
 from stepline.workers.folders import remove_folder
 
-_WHITEOUT = ".wh."
-_OPAQUE = ".wh..wh..opq"
 _MOST_LINKS = 40
 _BLOCK = 1 << 20
 
@@ -66,23 +65,23 @@ class _Unpacking:
     def hide(self, member: tarfile.TarInfo) -> None:
         """Remove what a whiteout says."""
         folder, base = _split(member.name)
-        if not base.startswith(_WHITEOUT):
+        if not base.startswith(WHITEOUT):
             return
         parent = self._folder(folder, make=False)
         if parent is None:
             return
-        if base == _OPAQUE:
+        if base == OPAQUE:
             for entry in os.listdir(parent):
                 self._clear(os.path.join(parent, entry))
-        elif base[len(_WHITEOUT) :] not in ("", ".", ".."):
-            self._clear(os.path.join(parent, base[len(_WHITEOUT) :]))
+        elif base[len(WHITEOUT) :] not in ("", ".", ".."):
+            self._clear(os.path.join(parent, base[len(WHITEOUT) :]))
         else:
             raise _Refused(f"{member.name!r} hides nothing that has a name")
 
     def put(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         """Unpack one member."""
         folder, base = _split(member.name)
-        if not base or base.startswith(_WHITEOUT):
+        if not base or base.startswith(WHITEOUT):
             return
         parent = self._folder(folder, make=True)
         assert parent is not None
