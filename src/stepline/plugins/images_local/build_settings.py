@@ -85,7 +85,7 @@ def write_settings(folder: Path, environ: Mapping[str, str]) -> BuildSettings:
     folder.chmod(0o755)
     passed = dict(_passed(environ))
     variables = {**passed, **_ALWAYS}
-    if bundle := _bundle(environ):
+    if bundle := named_bundle(environ):
         shutil.copyfile(bundle, folder / "ca.crt")
         variables.update(dict.fromkeys(_BUNDLE_NAMES, f"{SEEN_AT}/ca.crt"))
     options, mounts = _pip_options(environ)
@@ -108,7 +108,7 @@ def _passed(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _bundle(environ: Mapping[str, str]) -> str:
+def named_bundle(environ: Mapping[str, str]) -> str:
     """Return the file of the certificates that this machine trusts, where it names one."""
     named = (environ.get(name, "") for name in _BUNDLES)
     return next((path for path in named if path and Path(path).is_file()), "")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stepline.errors import PlatformError
 from stepline.frozen import frozen
+from stepline.plugins.images_local.build_settings import named_bundle
 
 SEEN_AT = "/run/stepline/apt"
 """Where the `hook` base looks for its sources of packages: a folder to be mounted there."""
@@ -19,6 +20,7 @@ _HELPER = "/usr/lib/apt/apt-helper"
 _APT_FOLDER = Path("/etc/apt")
 _OURS = ("Acquire::http::", "Acquire::https::", "Acquire::Check-", "Acquire::Force")
 _SECONDS = 120
+_OWN_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 
 @frozen
@@ -137,8 +139,8 @@ def own_options(environ: Mapping[str, str]) -> list[str]:
 
 def _bundle(environ: Mapping[str, str]) -> str:
     """Return the file of the certificates that this machine trusts; empty for none."""
-    path = environ.get("SSL_CERT_FILE") or "/etc/ssl/certs/ca-certificates.crt"
-    return path if os.path.isfile(path) else ""
+    own = _OWN_BUNDLE if os.path.isfile(_OWN_BUNDLE) else ""
+    return named_bundle(environ) or own
 
 
 def _mirrors(environ: Mapping[str, str]) -> dict[str, Mirror]:
