@@ -216,6 +216,15 @@ class Package:
     licence: str = ""
 
 
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs of an image are looked for, unless it says otherwise."""
+
+USER_ID = 10001
+"""Number of the user of tasks in every image, and of its group; both are named ``task``."""
+
+USER = f"{USER_ID}:{USER_ID}"
+"""The user and group of tasks, as engines want them."""
+
 HUB = "docker.io"
 """The registry of references that name none."""
 

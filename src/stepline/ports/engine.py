@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from stepline.frozen import frozen
+from stepline.model.image import USER
 from stepline.model.task import Limits, Network
 
 WriteArchive = Callable[[BinaryIO, Collection[str]], None]
@@ -84,7 +85,7 @@ class ContainerSpec:
     environ: Mapping[str, str] = field(default_factory=dict)
     mounts: Sequence[Mount] = ()
     limits: Limits = Limits(network=Network.NONE)
-    user: str = "10001:10001"
+    user: str = USER
     folder: str = ""
     trusted: bool = False
     terminal: bool = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from stepline.model.image import USER_ID
+
 SDK = "/opt/stepline/sdk/stepline_sdk"
 TASK = "/run/stepline-task"
 """A folder of the platform's disk: two folders of tasks, which can be renamed between them."""
@@ -18,7 +20,7 @@ SIZED_WORK = "/tmp/stepline"
 TEMPORARY = ("/tmp", "/dev/shm", "/dev/mqueue")
 """Folders in memory that tasks may write to; one after another has them."""
 
-USER, GROUP = 10001, 10001
+USER, GROUP = USER_ID, USER_ID
 """The user and group of tasks, as images have them under the name ``task``."""
 
 FOLDERS = ("dev", "proc", "sys", "tmp", SDK.lstrip("/"), TASK.lstrip("/"))

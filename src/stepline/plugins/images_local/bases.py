@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from stepline.errors import PlatformError, UserError
-from stepline.model.image import BaseImage, BaseVariant, Image, Layer, LayerKind
+from stepline.model.image import SEARCH_PATH, BaseImage, BaseVariant, Image, Layer, LayerKind
 from stepline.plugins.images_local.configs import image_config, image_id
 from stepline.plugins.images_local.store import LayerStore
 from stepline.ports.images import ImageOptions, Tell
@@ -16,7 +16,6 @@ _FETCHED = "references"
 _BUILT = "debian:"
 _OFFICIAL = "docker.io/library/python:{runtime}-slim-bookworm"
 _OFFICIAL_RUNTIMES = tuple(f"3.{minor}" for minor in range(7, 14))
-_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Bases:
@@ -211,7 +210,7 @@ def _built_image(layer: Layer, runtime: str, variant: BaseVariant) -> Image:
     """Return the image of a root file system that was made here."""
     from stepline.plugins.images_local import debian
 
-    environ = [_PATH, "LANG=C.UTF-8"]
+    environ = [f"PATH={SEARCH_PATH}", "LANG=C.UTF-8"]
     if variant is BaseVariant.HOOK:
         environ.append("DEBIAN_FRONTEND=noninteractive")
     config = image_config([layer], {"Env": environ, "Cmd": ["python3"], "WorkingDir": "/"})

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stepline.frozen import frozen
-from stepline.model.image import PLATFORM_ARCHITECTURE, PLATFORM_OS, Image, Layer
+from stepline.model.image import PLATFORM_ARCHITECTURE, PLATFORM_OS, SEARCH_PATH, USER, Image, Layer
 
 CREATED = "2000-01-01T00:00:00Z"
 """When every image was made, as far as it says itself."""
@@ -16,10 +16,7 @@ CREATED = "2000-01-01T00:00:00Z"
 CODE = "/opt/stepline/script"
 """Folder of the task script in an image."""
 
-USER = "10001:10001"
-
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_DEFAULTS = {"PATH": _PATH, "LANG": "C.UTF-8"}
+_DEFAULTS = {"PATH": SEARCH_PATH, "LANG": "C.UTF-8"}
 
 
 @frozen(kw_only=True)

@@ -14,7 +14,15 @@ from typing import IO, Any
 
 from stepline.errors import PlatformError, UserError
 from stepline.frozen import frozen
-from stepline.model.image import PLATFORM_ARCHITECTURE, PLATFORM_OS, Image, Layer, LayerKind
+from stepline.model.image import (
+    PLATFORM_ARCHITECTURE,
+    PLATFORM_OS,
+    USER,
+    USER_ID,
+    Image,
+    Layer,
+    LayerKind,
+)
 from stepline.plugins.images_local.configs import image_config, image_id
 from stepline.plugins.images_local.store import LayerStore
 from stepline.plugins.images_local.trees import Content, Node, Tree, read_layers, write_tree
@@ -26,8 +34,8 @@ _KEPT = ("Cmd", "Entrypoint", "Env", "Labels", "WorkingDir")
 _GZIP = b"\x1f\x8b"
 _BLOCK = 1 << 20
 _USER = {
-    "etc/passwd": "task:x:10001:10001:task:/tmp:/bin/sh\n",
-    "etc/group": "task:x:10001:\n",
+    "etc/passwd": f"task:x:{USER}:task:/tmp:/bin/sh\n",
+    "etc/group": f"task:x:{USER_ID}:\n",
 }
 """What the files of users get where a system has no user of ours."""
 
@@ -214,7 +222,7 @@ def _missing(tree: Tree, folder: Path) -> Tree:
     for path, line in _USER.items():
         node = tree.get(path)
         text = node.content.read().decode("utf-8", "replace") if node and node.content else ""
-        if not any(entry.split(":")[2:3] == ["10001"] for entry in text.splitlines()):
+        if not any(entry.split(":")[2:3] == [str(USER_ID)] for entry in text.splitlines()):
             new = folder / path.replace("/", "-")
             new.write_text(text + ("" if text.endswith("\n") or not text else "\n") + line)
             content = Content(new, 0, new.stat().st_size)

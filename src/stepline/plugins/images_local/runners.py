@@ -16,7 +16,7 @@ from typing import IO, BinaryIO, Protocol
 
 from stepline.errors import PlatformError, SteplineError
 from stepline.frozen import frozen
-from stepline.model.image import Image, Layer
+from stepline.model.image import SEARCH_PATH, Image, Layer
 from stepline.model.task import Limits, Network
 from stepline.plugins.images_local.archive import write_archive
 from stepline.plugins.images_local.printed import Output
@@ -29,7 +29,6 @@ from stepline.workers.lines import Lines
 from stepline.workers.loading import load_image
 from stepline.workers.owners import BUILDS, own_name, remove_orphans
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # More than builds take, and less than what brings down a machine.
 _LIMITS = Limits(memory_mb=16 * 1024, timeout_s=None, pids=8192)
 # What Docker lets root do in a container.
@@ -245,7 +244,7 @@ def _run_until(command: list[str], limit_s: float, take: Tell) -> int | None:
 
     process = subprocess.Popen(
         command,
-        env={"PATH": _PATH},
+        env={"PATH": SEARCH_PATH},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -306,7 +305,7 @@ def _arguments(order: Order, root: Path) -> list[str]:
 def _variables(image: Image) -> dict[str, str]:
     config = json.loads(image.config).get("config") or {}
     given = dict(entry.split("=", 1) for entry in config.get("Env") or ())
-    return {"PATH": _PATH, **given}
+    return {"PATH": SEARCH_PATH, **given}
 
 
 def _restore_modes(tree: Tree, root: Path) -> None:
