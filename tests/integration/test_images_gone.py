@@ -3,6 +3,8 @@
 import pytest
 
 from stepline.errors import ConfigError
+from stepline.ports.executor import ExecutorOptions
+from stepline.workers.imaged import VersionImages
 from tests.support.images import local_images, put_base, script_version
 
 
@@ -57,3 +59,26 @@ def test_image_that_is_there_stays_where_another_may_be_made(folder, version):
     first = build(folder, version)
     put_base(folder, "a newer base")
     assert build(folder, version, renew=True) == first
+
+
+@pytest.fixture
+def executors_images(folder):
+    """The images of an executor."""
+    return VersionImages(ExecutorOptions(images=lambda: local_images(folder)))
+
+
+def test_executor_looks_again_for_an_image_that_may_be_renewed(folder, version, executors_images):
+    first = executors_images.get(version)
+    local_images(folder).remove(first.id)
+    put_base(folder, "a newer base")
+    second = executors_images.get(version, renew=True)
+    assert second.id != first.id
+    assert executors_images.get(version) == second
+
+
+def test_executor_does_not_replace_an_image_that_is_gone(folder, version, executors_images):
+    first = executors_images.get(version)
+    local_images(folder).remove(first.id)
+    put_base(folder, "a newer base")
+    with pytest.raises(ConfigError, match="is gone, and made again it would be"):
+        executors_images.again(version, first.id)

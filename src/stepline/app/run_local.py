@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,8 @@ def run_local(request: RunRequest, *, ports: RunPorts, reporter: Reporter) -> Ru
         ],
         confinement=request.confinement,
     )
-    return session.drive(WorkflowState(workflow, {}), WorkflowStarted(), reporter=reporter)
+    state = WorkflowState(workflow, {})
+    return session.drive(state, WorkflowStarted(), reporter=reporter, renew=True)
 
 
 def retry_local(
@@ -213,11 +215,13 @@ class _Session:
         )
         self.secrets.check()
 
-    def drive(self, state: WorkflowState, event: Event, *, reporter: Reporter) -> RunResult:
+    def drive(
+        self, state: WorkflowState, event: Event, *, reporter: Reporter, renew: bool = False
+    ) -> RunResult:
         request, ports = self._request, self._ports
         executor = ports.executor(request.executor, request.options)
         try:
-            self._prepare(executor)
+            self._prepare(executor, renew=renew)
             runner = WorkflowRunner(
                 platform=self._platform(executor),
                 secrecy=Secrecy(self.secrets, self._masker),
@@ -244,13 +248,14 @@ class _Session:
         )
         return RunResult(workflow, record)
 
-    def _prepare(self, executor: Executor) -> None:
+    def _prepare(self, executor: Executor, *, renew: bool) -> None:
         """Make all environments before the first step, and let its worker start."""
+        prepare = partial(executor.prepare, renew=renew)
         request = self._request
         for step in request.protocol.steps[:1]:
             self._of_its_folder(executor.warm_up, request.versions[step.task])
         for version in request.versions.values():
-            self._of_its_folder(executor.prepare, version)
+            self._of_its_folder(prepare, version)
 
     def _of_its_folder(
         self, act: Callable[[ScriptVersion], object], version: ScriptVersion

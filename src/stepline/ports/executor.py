@@ -135,19 +135,29 @@ class Executor(Protocol):
 
     name: str
 
-    def prepare(self, version: ScriptVersion, *, tell: Callable[[str], None] | None = None) -> str:
+    def prepare(
+        self,
+        version: ScriptVersion,
+        *,
+        tell: Callable[[str], None] | None = None,
+        renew: bool = False,
+    ) -> str:
         """Make the environment of a version, or find it made.
 
         Args:
             version: The task script.
             tell: Told what is going on, in place of the options' one.
+            renew: Whether another environment may take the place of one that was removed
+                and cannot be made the same again. It has no effect where environments are
+                known by what they are made of.
 
         Returns:
             What identifies the environment, for the attempt's record.
 
         Raises:
             UserError: The version's own files are at fault: a requirement that
-                cannot be installed, a hook that fails.
+                cannot be installed, a hook that fails; or its environment is gone, and
+                made again it is another one.
             PlatformError: This machine cannot make the environment.
         """
 

@@ -100,9 +100,15 @@ class InProcessExecutor:
         self._count = 0
         self.raised: BaseException | None = None
 
-    def prepare(self, version: ScriptVersion, *, tell: Callable[[str], None] | None = None) -> str:
+    def prepare(
+        self,
+        version: ScriptVersion,
+        *,
+        tell: Callable[[str], None] | None = None,
+        renew: bool = False,
+    ) -> str:
         """Return what the environment is: this process's own."""
-        del version, tell
+        del version, tell, renew
         return f"{self.name} python{sys.version_info.major}.{sys.version_info.minor}"
 
     def warm_up(self, version: ScriptVersion) -> None:

@@ -62,8 +62,15 @@ class ProcessExecutor:
         self._pool: WorkerPool[_Key, Worker] = WorkerPool(idle_s=idle_s)
         self._scratch = ScratchFolders(options.scratch, environ)
 
-    def prepare(self, version: ScriptVersion, *, tell: Callable[[str], None] | None = None) -> str:
+    def prepare(
+        self,
+        version: ScriptVersion,
+        *,
+        tell: Callable[[str], None] | None = None,
+        renew: bool = False,
+    ) -> str:
         """Make the version's environment, or find it made."""
+        del renew  # an environment is known by what it is made of
         with self._used(version):
             return self._environment(version, tell).key
 
