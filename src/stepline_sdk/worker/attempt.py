@@ -307,9 +307,7 @@ class Attempt:
         if result.get("kind") == "returned":
             return result
         if result.get("kind") == "out-of-memory" or self._memory.exceeded(self._tree):
-            return endings.out_of_memory(
-                self._limits, result, files_count=self._memory.files_count
-            )
+            return endings.out_of_memory(self._limits, result, files_count=self._memory.files_count)
         return self._result or endings.by_status(self._seat.status or 0)
 
 
