@@ -24,6 +24,7 @@ from stepline.plugins.images_local.unpacking import unpack
 from stepline.workers import inside
 
 _TRIES = 5
+_MOST_LINKS = 40
 
 
 class ImageRoots:
@@ -126,9 +127,7 @@ def _make_places(root: Path) -> None:
         for part in name.split("/"):
             place = place / part
             if place.is_symlink() or not place.is_dir():
-                place.unlink(missing_ok=True)
-                place.mkdir()
-                place.chmod(0o755)  # whatever the mask of this process is
+                _make_place(root, place)
     etc = root / "etc"
     if etc.is_symlink() or not etc.is_dir():
         return
@@ -142,6 +141,37 @@ def _make_places(root: Path) -> None:
         place.unlink(missing_ok=True)
         place.write_text(content)
         place.chmod(0o644)  # whatever the mask of this process is
+
+
+def _make_place(root: Path, place: Path) -> None:
+    """Make a folder; one that was a link has what that led to within the root."""
+    led_to = _led_to(root, place)
+    place.unlink(missing_ok=True)
+    if led_to is not None:
+        link_tree(led_to, place)
+        return
+    place.mkdir()
+    place.chmod(0o755)  # whatever the mask of this process is
+
+
+def _led_to(root: Path, link: Path) -> Path | None:
+    """Return the folder that a link leads to for those whose root this is; None for no such."""
+    waiting, found, links = [link.name], link.parent, 0
+    while waiting:
+        name = waiting.pop()
+        step = found / name
+        if name == "..":
+            found = found.parent if found != root else root
+        elif step.is_symlink() and links < _MOST_LINKS:
+            links += 1
+            target = os.readlink(step)
+            found = root if target.startswith("/") else found
+            waiting += reversed([part for part in target.split("/") if part not in ("", ".")])
+        else:
+            found = step
+    # What holds the link itself would be a copy without an end.
+    is_good = links and not found.is_symlink() and found.is_dir() and found not in link.parents
+    return found if is_good else None
 
 
 @contextmanager

@@ -86,6 +86,37 @@ def test_root_place_that_is_a_link_is_no_way_out(store, roots, tmp_path):
     assert not (tmp_path / "stepline-task").exists()
 
 
+@pytest.mark.parametrize(
+    ("target", "found"),
+    [
+        ("/srv/./programs/", ["tool"]),
+        ("srv/other", ["tool"]),
+        ("../../srv/programs", ["tool"]),
+        ("/srv/gone", []),
+        ("/", []),
+        (".", []),
+        ("opt", []),
+        ("/srv/file", []),
+    ],
+    ids=["absolute", "over another", "above the root", "gone", "root", "own", "itself", "file"],
+)
+def test_root_place_that_is_a_link_has_what_that_led_to(store, roots, target, found):
+    with store.temporary() as folder:
+        programs = folder / "source" / "srv" / "programs"
+        programs.mkdir(parents=True)
+        (programs / "tool").write_text("tool")
+        (folder / "source" / "srv" / "file").write_text("file")
+        (folder / "source" / "srv" / "other").symlink_to("/srv/programs")
+        (folder / "source" / "opt").symlink_to(target)
+        with (folder / "layer.tar").open("wb") as tar:
+            write_folder(folder / "source", tar, prefix="")
+        layer = store.add(folder / "layer.tar", LayerKind.BASE)
+    root = roots.get(image_of(layer))
+    assert not (root / "opt").is_symlink()
+    assert sorted(os.listdir(root / "opt")) == sorted([*found, "stepline"])
+    assert os.listdir(root / "srv" / "programs") == ["tool"]
+
+
 def test_root_asked_for_by_many_at_once_is_one(store, roots):
     image = image_of(add_layer(store, {f"f{number}": "x" for number in range(300)}))
     found = []
