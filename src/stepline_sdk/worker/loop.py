@@ -50,6 +50,7 @@ class Worker:
         from outside.
         """
         processes.become_subreaper()
+        processes.hide_inside()  # a task that got at the worker's line could speak for it
         signal.set_wakeup_fd(self._wakeup_end, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _wake)
         for number in _ENDING_SIGNALS:

@@ -1,5 +1,6 @@
 """A task leaves nothing behind: no process, no file."""
 
+import os
 import shutil
 import uuid
 from pathlib import Path
@@ -77,6 +78,13 @@ def test_executor_shared_folders_are_emptied_where_they_are_the_tasks_own(bench)
     assert bench.run("find_everywhere", value).value == left
     for path in left:
         shutil.rmtree(path)
+
+
+def test_executor_worker_is_closed_to_its_task(bench):
+    if bench.executor.name == "process" and os.geteuid() == 0:
+        pytest.skip("tasks are root, to whom nothing is closed")
+    outcome = bench.run("reach_into_worker")
+    assert (outcome.message, outcome.value) == ("", [])
 
 
 def test_executor_close_leaves_nothing(own_bench):
