@@ -168,6 +168,19 @@ def test_2_02_image_is_pushed_when_its_tests_have_passed_inside_it(commands, reg
     assert f"{reference}@{engine.remote_digest(reference, None)}" in pushed
 
 
+@pytest.mark.parametrize("end", ["", "@sha256:" + "0" * 64], ids=["bare", "digest"])
+def test_image_push_without_a_tag_is_refused(commands, end):
+    said = commands.run("push", "script", f"127.0.0.1:1/a{end}", code=2)
+    assert f"127.0.0.1:1/a{end} has no tag" in said
+    assert "name one: 127.0.0.1:1/a:v1.0.0" in said
+
+
+def test_image_build_of_a_base_over_the_size_says_so(commands):
+    commands.write("config.json", json.dumps({**CONFIG, "image": {"maxSizeMB": 1}}))
+    said = commands.run("build", "script", code=2)
+    assert "the base alone has that much" in said
+
+
 def test_image_test_of_some_tests_is_not_taken_for_all(commands):
     commands.write("tests/test_main.py", PASSES + FAILS)
     assert "2 passed, 1 deselected" in commands.run("test", "script", "-k", "not fails")
@@ -318,6 +331,63 @@ def test_2_16_image_prune_keeps_what_is_tagged_or_runs(commands, images_dir, eng
     assert done["freedBytes"] > 30_000
     listed = json.loads(commands.run("list", "--json"))["images"]
     assert {each["id"] for each in listed} == {ids["tagged"], ids["running"]}
+
+
+def test_image_remove_removes_one_unless_it_is_tagged(commands, engine):
+    image = commands.image()
+    commands.write("data.txt", "other")
+    other = commands.image()
+    commands.run("test", "script", code=1)  # the engine holds it now
+    engine.tag(other, "stepline-test/remove:1")
+    said = commands.run("remove", "script", "--no-service", code=2)
+    assert "is not removed: it is tagged stepline-test/remove:1" in said
+    engine.untag("stepline-test/remove:1")
+    assert f"removed {other[7:19]}" in commands.run("remove", "script", "--no-service")
+    assert engine.image(other) is None
+    listed = {each["id"] for each in json.loads(commands.run("list", "--json"))["images"]}
+    assert image in listed
+    assert other not in listed
+    assert "no image was made of script as it is now" in commands.run(
+        "remove", "script", "--no-service", code=2
+    )
+
+
+@pytest.mark.parametrize("host", ["", "unix:///nowhere/docker.sock"], ids=["engine", "none"])
+def test_image_build_of_a_function_that_cannot_be_imported_fails(commands, host):
+    commands.environ["DOCKER_HOST"] = host or commands.environ["DOCKER_HOST"]
+    commands.write("main.py", "import missing_here\n" + MAIN)
+    for _ in range(2):
+        said = commands.run("build", "script", code=2)
+        if "were not imported" in said:
+            pytest.skip("this machine has no sandbox")
+        assert "script/main.py:1: error: the function 'count' (main.count) cannot be" in said
+        assert "No module named 'missing_here'" in said
+
+
+def test_image_build_without_engine_and_sandbox_says_that_it_imported_nothing(commands):
+    commands.environ |= {"DOCKER_HOST": "unix:///nowhere/docker.sock", "PATH": "/nowhere"}
+    commands.write("main.py", "import missing_here\n" + MAIN)
+    said = commands.run("build", "script")
+    assert "its functions were not imported, since nothing here runs images" in said
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "place"),
+    [
+        pytest.param(
+            "requirements.txt", "no-such-thing==1", "script/requirements.txt:1:1: ", id="lock"
+        ),
+        pytest.param(
+            "tests/services.yml", "a:\n  image: 1\n", "script/tests/services.yml:2:", id="service"
+        ),
+    ],
+)
+def test_image_test_names_the_authors_file_at_fault(commands, path, text, place):
+    commands.write("tests/test_main.py", PASSES)
+    commands.write(path, text)
+    assert any(
+        line.startswith(place) for line in commands.run("test", "script", code=2).splitlines()
+    )
 
 
 def test_2_14_image_inspect_shows_layers_with_sizes_and_software(commands):

@@ -15,12 +15,12 @@ from stepline.app.images.authored import Authored
 from stepline.app.images.holding import find_build, hold
 from stepline.app.images.outcomes import NO_TESTS, Outcomes
 from stepline.app.images.pruning import Pruned, prune
-from stepline.app.images.releases import MoveLog, Pushed, push_image
+from stepline.app.images.releases import MoveLog, Pushed, push_image, require_tag
 from stepline.app.images.scripts import pin_folder
 from stepline.app.images.testing import Workbench
 from stepline.bootstrap import Plugins
 from stepline.cli.home import read_settings_file
-from stepline.errors import SettingsError
+from stepline.errors import SettingsError, UserError
 from stepline.model.image import Image, ImageBuild
 from stepline.ports.engine import ContainerEngine
 from stepline.ports.executor import Executor, ExecutorOptions, ScriptVersion
@@ -134,7 +134,11 @@ class ImageTools:
             return find_build(self.images, words)
         digest = self.pin(Path(words)).digest
         made = [build for build in self.images.builds() if build.script == digest]
-        return made[-1] if made else find_build(self.images, words)
+        if not made:
+            raise UserError(
+                f"no image was made of {words} as it is now", hint="`stepline image list` shows all"
+            )
+        return made[-1]
 
     def tested(self, image_id: str) -> str:
         """Return what came of an image's tests, for people."""
@@ -146,6 +150,7 @@ class ImageTools:
 
     def push(self, build: ImageBuild, reference: str, *, force: bool, untested: bool) -> Pushed:
         """Send an image to a registry, if its tests passed."""
+        require_tag(reference)
         if not untested:
             self.outcomes.require(build.image.id)
         engine = self.engine()

@@ -142,7 +142,7 @@ class LocalRun:
             allow_before_install=(
                 self.choices.allow_before_install or self.settings.allow_before_install
             ),
-            tell=lambda text: click.echo(f"{text} ...", err=True),
+            tell=lambda text: click.echo(text, err=True),
         )
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -86,6 +87,20 @@ class Outcomes:
     def remove(self, image_id: str) -> None:
         """Forget an image."""
         self._path(image_id).unlink(missing_ok=True)
+        self._imported(image_id).unlink(missing_ok=True)
+
+    def add_imported(self, image_id: str) -> None:
+        """Keep that all functions of an image's task script can be imported in it."""
+        with suppress(OSError):  # then they are imported again next time
+            self._imported(image_id).parent.mkdir(parents=True, exist_ok=True)
+            self._imported(image_id).touch()
+
+    def is_imported(self, image_id: str) -> bool:
+        """Tell whether all functions of an image's task script were imported in it."""
+        return self._imported(image_id).is_file()
+
+    def _imported(self, image_id: str) -> Path:
+        return self._path(image_id).with_suffix(".imported")
 
     def _path(self, image_id: str) -> Path:
         return self._folder / f"{image_id.removeprefix('sha256:')}.json"

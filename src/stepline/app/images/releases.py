@@ -130,9 +130,10 @@ def push_image(
 
     Raises:
         VersionExists: The release tag is another image's.
-        UserError: The registry refuses.
+        UserError: The reference has no tag, or the registry refuses.
         PlatformError: It cannot be reached, or the move not be recorded.
     """
+    require_tag(reference)
     before = engine.remote_digest(reference, credential) if is_release(reference) else None
     if before is None:
         return Pushed(
@@ -150,6 +151,20 @@ def push_image(
     after = engine.push(image_id, reference, credential=credential)
     log.add(Move(**{**asdict(move), "after": after}))
     return Pushed(reference=reference, digest=after, moved_from=before)
+
+
+def require_tag(reference: str) -> None:
+    """Refuse a reference without a tag, and one by a digest.
+
+    Raises:
+        UserError: It is one.
+    """
+    repository, tag = split_reference(reference)
+    if reference != f"{repository}:{tag}":
+        raise UserError(
+            f"{reference} has no tag, and one that nobody chose may be another image's",
+            hint=f"name one: {repository}:v1.0.0",
+        )
 
 
 def is_release(reference: str) -> bool:

@@ -200,12 +200,16 @@ class Assembly:
         if most is None or image.size <= most:
             return
         largest = sorted(image.layers, key=lambda layer: -layer.size)[:_LARGEST]
+        base = sum(layer.size for layer in image.layers if layer.kind is LayerKind.BASE)
+        hint = "ask for fewer requirements, or allow more"
+        if base > most:
+            hint = f"allow more than {base / _MB:.1f} MB: the base alone has that much"
         named = ", ".join(f"{layer.kind.value} {layer.size / _MB:.1f} MB" for layer in largest)
         raise ConfigError(
             f"the image has {image.size / _MB:.1f} MB, more than the {most / _MB:.1f} MB that "
             f"image.maxSizeMB allows; its largest layers: {named}",
             where=_CONFIG,
-            hint="ask for fewer requirements, or allow more",
+            hint=hint,
         )
 
 

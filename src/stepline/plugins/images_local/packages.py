@@ -158,7 +158,7 @@ class PackageLayers:
             if (layer := self._store.noted_layer("packages", key)) is not None:
                 self._tell("requirements: unchanged")
                 return layer
-            self._tell(f"installing {_count(lock.text)} packages")
+            self._tell(f"installing {_count(lock.text)}")
             layer = self._new_layer(lock, folder)
             self._store.put_note("packages", key, note=layer.to_plain())
         return layer
@@ -259,5 +259,6 @@ def pack(store: LayerStore, root: Path, *, kind: LayerKind, work: Path) -> Layer
     return store.add(tar, kind)
 
 
-def _count(lock: str) -> int:
-    return sum(1 for line in lock.splitlines() if line[:1].strip() not in ("", "#", "-"))
+def _count(lock: str) -> str:
+    count = sum(1 for line in lock.splitlines() if line[:1].strip() not in ("", "#", "-"))
+    return "1 package" if count == 1 else f"{count} packages"
