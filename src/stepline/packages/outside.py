@@ -71,10 +71,11 @@ def _included(file: Path, folder: Path) -> Iterator[Path]:
     for begin, line in _logical_lines(text):
         for offset, option, place in _places(line):
             where = _location(file, folder, text=text, offset=begin + offset)
-            if _REMOTE.match(place):
-                if option in _INCLUDES:
-                    raise _refused_remote(place, where)
-            elif not _is_left_to_settings(option, place) and not _all_inside(place, bases, folder):
+            remote = _REMOTE.match(place) is not None
+            if remote and option in _INCLUDES:
+                raise _refused_remote(place, where)
+            allowed = remote or _is_left_to_settings(option, place)
+            if not allowed and not _all_inside(place, bases, folder):
                 raise _refused(place, where)
             if option in _INCLUDES:
                 named = (base / _path(each) for base in bases for each in _readings(place))
