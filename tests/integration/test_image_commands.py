@@ -175,6 +175,13 @@ def test_image_push_without_a_tag_is_refused(commands, end):
     assert "name one: 127.0.0.1:1/a:v1.0.0" in said
 
 
+def test_image_build_that_fails_prints_its_log_once(commands, hook_base):
+    commands.write("init/before_install", "echo from the hook; exit 3\n")
+    said = commands.run("build", "script", code=2)
+    assert said.count("from the hook") == 1
+    assert "script/init/before_install: error: the hook failed with exit code 3; what it" in said
+
+
 def test_image_build_of_a_base_over_the_size_says_so(commands):
     commands.write("config.json", json.dumps({**CONFIG, "image": {"maxSizeMB": 1}}))
     said = commands.run("build", "script", code=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from threading import RLock, Timer
 
+from stepline.app.told import Told
 from stepline.errors import Problem, SteplineError, UserError
 from stepline.parsing.render import render_problem
 from stepline.ports.state import State
@@ -35,6 +36,7 @@ class BuildLog:
         self._now = now
         self._lines: list[tuple[str, str]] = []
         self._count = 0
+        self._told = Told()
         self._lock = RLock()
         self._timer: Timer | None = None
         self.hidden = ""
@@ -52,6 +54,7 @@ class BuildLog:
         """Add what user code printed, as long as it is not too much."""
         self._count += 1
         if self._count <= MAX_OUTPUT_LINES:
+            self._told.add(text)
             self.add(text)
         elif self._count == MAX_OUTPUT_LINES + 1:
             self.add(f"further output is not kept: over {MAX_OUTPUT_LINES:,} lines")
@@ -68,7 +71,9 @@ class BuildLog:
             self.add(render_problem(problem))
 
     def error(self, error: Exception) -> None:
-        """Add why a build cannot go on."""
+        """Add why a build cannot go on, without repeating its last output."""
+        if isinstance(error, SteplineError):
+            error.what = self._told.without(error.what)
         if isinstance(error, UserError) and error.problems:
             self.problems(error.problems)
         else:

@@ -37,7 +37,7 @@ class ImageTools:
 
     def __init__(self, environ: Mapping[str, str], tell: Callable[[str], None]) -> None:
         self._environ = environ
-        self._tell = tell
+        self._print = tell
         self._settings = read_settings_file(environ)
         self._cache_dir = settings.cache_dir(environ)
         self._plugins = Plugins(self._cache_dir, environ, self._settings)
@@ -66,6 +66,10 @@ class ImageTools:
             now=_now,
             tell=self._tell,
         )
+
+    def _tell(self, line: str) -> None:
+        self.authored.told.add(line)
+        self._print(self.authored.show(line))
 
     def engine(self) -> ContainerEngine:
         """Return the container engine."""

@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from stepline.app.told import Told
 from stepline.errors import Location, SteplineError, UserError
 
 
 class Authored:
-    """The folders of task scripts, and the copies that were made of them."""
+    """The folders of task scripts, and the copies that were made of them.
+
+    Attributes:
+        told: Lines that the author was told.
+    """
 
     def __init__(self) -> None:
+        self.told = Told()
         self._folders: dict[str, Path] = {}
 
     def add(self, folder: Path, copy: str) -> None:
@@ -30,8 +36,8 @@ class Authored:
         return text
 
     def mend(self, error: SteplineError) -> None:
-        """Have an error name the author's files."""
-        error.what = self.show(error.what)
+        """Have an error name the author's files, and not repeat what was told just before."""
+        error.what = self.show(self.told.without(error.what))
         error.where = error.where and self._place(error.where)
         if isinstance(error, UserError):
             error.problems = tuple(
