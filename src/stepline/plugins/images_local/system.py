@@ -24,10 +24,10 @@ LIMIT_S = 1800.0
 
 _NOTES = "system"
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9]+)?(?:[=/][A-Za-z0-9.+:~-]+)?")
-_UNKNOWN = re.compile(
-    r"E: (?:Unable to locate package|Package '?|Version '[^']*' for '|Couldn't find any package "
-    r"by (?:glob|regex) ')([^\s']+)"
-)
+_UNKNOWN = re.compile(r"^E: Unable to locate package (\S+)", re.MULTILINE)
+_NO_CANDIDATE = re.compile(r"^E: Package '?([^\s']+)'? has no installation", re.MULTILINE)
+_NO_VERSION = re.compile(r"^E: (Version|Release) '([^']*)' for '([^']+)' was not", re.MULTILINE)
+_VERSION = re.compile(r"^ *(\S+) \| +(\S+) \| ", re.MULTILINE)
 _UNREACHABLE = re.compile(r"^(?:W|E): Failed to fetch|Temporary failure resolving", re.MULTILINE)
 
 
@@ -109,13 +109,13 @@ def _install(
             tell=tell,
         )
         if ended.code != 0:
-            raise _failure(packages, ended.code, ended.output)
+            raise failure(packages, ended.code, ended.output)
         systems = Systems(
             before=read_layers(steps.tars(bases.hook.image)),
             finished=ended.root,
             shipped=read_layers(steps.tars(bases.slim.image)),
         )
-        names = [re.split("[:=/]", package)[0] for package in packages]
+        names = [_name(package) for package in packages]
         tree = shipped_layer(systems, scratch=work / "run", wanted=names)
         refuse_secrets(tree or {}, settings)
         debs = installed(ended.root)
@@ -136,18 +136,28 @@ def _add(tree: Mapping[str, Node | None], work: Path, steps: Steps) -> Layer:
 def _script(packages: Sequence[str]) -> str:
     names = " ".join(shlex.quote(package) for package in packages)
     options = "--yes --quiet --no-install-recommends -o APT::Color=0 -o Dpkg::Progress-Fancy=0"
-    return f"set -e\napt-get update --quiet\napt-get install {options} -- {names}\n"
+    install = f"apt-get install {options} -- {names}"
+    if pinned := [_name(package) for package in packages if re.search("[=/]", package)]:
+        install += f" || {{ code=$?; apt-cache madison -- {shlex.join(pinned)}; exit $code; }}"
+    return f"set -e\napt-get update --quiet\n{install}\n"
 
 
-def _failure(packages: Sequence[str], code: int | None, output: str) -> ConfigError | PlatformError:
+def _name(package: str) -> str:
+    return re.split("[:=/]", package)[0]
+
+
+def failure(packages: Sequence[str], code: int | None, output: str) -> ConfigError | PlatformError:
+    """Return the error for packages that could not be installed.
+
+    Args:
+        packages: All of them.
+        code: With what apt-get ended; None where it took too long.
+        output: What it printed, and what versions there are of those with one.
+    """
     where = Location("config.json")
-    if unknown := sorted({match[1] for match in _UNKNOWN.finditer(output)}):
-        names = ", ".join(unknown)
-        return ConfigError(
-            f"there is no Debian package that can be installed as {names}",
-            where=where,
-            hint="`apt-cache search WORD` finds the right name, of the Debian release of the base",
-        )
+    if missing := _missing(output):
+        what, hint = missing
+        return ConfigError(what, where=where, hint=hint)
     if code is None or _UNREACHABLE.search(output):
         return PlatformError(
             f"Debian packages cannot be fetched:\n{tail(output)}",
@@ -159,6 +169,24 @@ def _failure(packages: Sequence[str], code: int | None, output: str) -> ConfigEr
         where=where,
         hint="declare packages that go together",
     )
+
+
+def _missing(output: str) -> tuple[str, str] | None:
+    """Return what there is not, and what to do; None where that is not what apt-get says."""
+    search = "`apt-cache search WORD` finds the right name, of the Debian release of the base"
+    if unknown := sorted(set(_UNKNOWN.findall(output))):
+        return f"there is no Debian package {', '.join(unknown)}", search
+    if virtual := sorted(set(_NO_CANDIDATE.findall(output))):
+        names = ", ".join(virtual)
+        return f"there is no Debian package that can be installed as {names}", search
+    if found := _NO_VERSION.search(output):
+        kind, wanted, name = found.groups()
+        versions = [f"{name}={each}" for known, each in _VERSION.findall(output) if known == name]
+        what = f"version {wanted}" if kind == "Version" else f"version of the release {wanted}"
+        there = f"there is {', '.join(dict.fromkeys(versions))}; " if versions else ""
+        hint = f"{there}without a version, the newest of the base's Debian release is taken"
+        return f"the Debian package {name} has no {what}", hint
+    return None
 
 
 def _refuse_names(packages: Sequence[str]) -> None:
