@@ -111,8 +111,8 @@ class VersionImages:
 def imaged_seat(
     pool: WorkerPool[ImageKey, WarmPlace],
     key: ImageKey,
-    start: Callable[[], WarmPlace],
     *,
+    start: Callable[[], WarmPlace],
     version: ScriptVersion,
     fresh: bool,
 ) -> Iterator[Seat]:

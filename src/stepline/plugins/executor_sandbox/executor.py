@@ -107,7 +107,7 @@ class SandboxExecutor:
         image = self._images.get(version)
         key = self._images.key(version, image, held=_held(limits, machine))
         start = partial(self._start, version, key)
-        with imaged_seat(self._pool, key, start, version=version, fresh=limits.fresh) as seat:
+        with imaged_seat(self._pool, key, start=start, version=version, fresh=limits.fresh) as seat:
             yield seat
 
     def remove_unused(
