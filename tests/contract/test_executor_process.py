@@ -31,7 +31,8 @@ def test_process_executor_limit_that_it_cannot_hold_is_refused(bench, limits, wo
     with pytest.raises(SettingsError) as raised:
         bench.run("echo", **limits)
     assert raised.value.what == f"the executor 'process' cannot hold the limit: {words}"
-    assert "containers" in raised.value.hint
+    assert ("'sandbox' or 'docker'" in raised.value.hint) is (words != "network 'bridge'")
+    assert "'docker'" in raised.value.hint
 
 
 @pytest.fixture(scope="module", params=list(Isolation), ids=lambda isolation: isolation.value)

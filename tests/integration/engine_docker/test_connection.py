@@ -100,9 +100,15 @@ def test_engine_that_is_none_breaks_off(tmp_path):
     assert error.retryable
 
 
-def test_engine_host_that_cannot_be_one_is_told():
-    error = fault("nonsense://x")
-    assert not isinstance(error, OSError)
+@pytest.mark.parametrize(
+    "host",
+    ["bogus", "nonsense://x", "tcp://", "tcp://[::1", "tcp://host:port", "unix://", "ssh://x"],
+)
+def test_engine_host_that_cannot_be_one_is_told(host):
+    error = fault(host)
+    assert error.what.startswith(f"DOCKER_HOST, '{host}', is no address of an engine")
+    assert "unix:///PATH" in error.hint
+    assert not error.retryable
 
 
 @pytest.mark.docker

@@ -87,6 +87,8 @@ class Connection:
         """Raise what keeps us from a socket of this machine; docker-py would leak its own."""
         if not self.place.startswith(_UNIX):
             return
+        if not self.place.startswith(f"{_UNIX}/"):
+            raise self._wrong_host("it has no full path")
         try:
             with socket.socket(socket.AF_UNIX) as own:
                 own.connect(self.place.removeprefix(_UNIX))
@@ -94,22 +96,35 @@ class Connection:
             raise unreachable(error, self.place) from error
 
     def _make(self, api: str) -> Client:
+        """Return a client, which is not connected yet."""
         from docker import APIClient
+        from docker.errors import DockerException, TLSParameterError
         from docker.utils import kwargs_from_env
 
-        named = kwargs_from_env(environment=dict(self._environ))
-        with _no_config_file():
-            client = APIClient(
-                base_url=named.get("base_url") or _LOCAL,
-                tls=named.get("tls") or False,
-                version=api,
-                timeout=_PATIENCE_S,
-                max_pool_size=_KEPT_CONNECTIONS,
-            )
+        try:
+            named = kwargs_from_env(environment=dict(self._environ))
+            with _no_config_file():
+                client = APIClient(
+                    base_url=named.get("base_url") or _LOCAL,
+                    tls=named.get("tls") or False,
+                    version=api,
+                    timeout=_PATIENCE_S,
+                    max_pool_size=_KEPT_CONNECTIONS,
+                )
+        except TLSParameterError:
+            raise
+        except (DockerException, ValueError, NameError) as error:  # the last where ssh is missing
+            raise self._wrong_host(str(error)) from error
         if self.place.startswith(_UNIX):
             # No proxy and no ~/.netrc is meant for a socket of this machine.
             client.trust_env = False
         return client
+
+    def _wrong_host(self, why: str) -> PlatformError:
+        return PlatformError(
+            f"DOCKER_HOST, '{self.place}', is no address of an engine: {why}",
+            hint=f"write unix:///PATH or tcp://HOST:PORT; without DOCKER_HOST it is {_LOCAL}",
+        )
 
     def _too_old(self, api: str) -> PlatformError:
         engine = self.version.get("Version", "of unknown version")

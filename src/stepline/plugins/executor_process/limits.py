@@ -18,7 +18,9 @@ def refuse_unheld(limits: Limits) -> None:
     if limits.network is not Network.HOST:
         unheld.append(f"network '{limits.network.value}'")
     if unheld:
+        bridge = limits.network is Network.BRIDGE
+        others = "the executor 'docker'" if bridge else "the executor 'sandbox' or 'docker'"
         raise SettingsError(
             f"the executor 'process' cannot hold the limit: {', '.join(unheld)}",
-            hint="leave it out, or use an executor that runs tasks in containers",
+            hint=f"leave it out, or use {others}",
         )

@@ -85,9 +85,11 @@ class Bases:
         try:
             return self._fetched(reference, runtime, variant=variant, tell=tell)
         except PlatformError as error:
+            there_is = self._what_there_is()
             raise PlatformError(
-                f"the base image of python{runtime}, {reference}, cannot be had: {error.what}",
-                hint=self._what_there_is(),
+                f"there is no base image of python{runtime} here, and {reference} cannot be "
+                f"fetched: {error.what}",
+                hint=f"{there_is}; for the engine: {error.hint}" if error.hint else there_is,
                 retryable=error.retryable,
             ) from error
 
