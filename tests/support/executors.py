@@ -190,7 +190,9 @@ def make_process_executor(
 ) -> ProcessExecutor:
     """Return an executor ``process`` whose temporary folders are below ``temporary``."""
     environ = {**os.environ, "TMPDIR": str(temporary)}
-    options = ExecutorOptions(isolation=isolation, task_env=task_env or {})
+    # Beside them, so that what remains of workers can be told from what a platform has open.
+    scratch = str(temporary.parent / "scratch")
+    options = ExecutorOptions(isolation=isolation, task_env=task_env or {}, scratch=scratch)
     return ProcessExecutor(options, cache_dir=cache_dir, environ=environ, memory=memory)
 
 

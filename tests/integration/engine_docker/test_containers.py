@@ -34,13 +34,13 @@ def test_container_of_a_task_has_no_privileges_and_no_network(start):
 
 def test_container_of_a_task_can_write_to_its_temporary_folder_alone_and_to_its_size(start):
     script = (
-        "touch /etc/x; touch /srv/x; cat /bin/id >/tmp/id; chmod +x /tmp/id; /tmp/id;"
+        "touch /etc/x; touch /srv/x; cp /usr/bin/id /tmp/id; /tmp/id;"
         "dd if=/dev/zero of=/tmp/big bs=1M count=9; dd if=/dev/zero of=/dev/shm/big bs=1M count=32;"
         "ls -d /tmp/id"
     )
     words = said(start("sh", "-c", script, limits=Limits(tmp_bytes=4 << 20, network=NONE)))
     assert words.count("Read-only file system") == 2
-    assert "/tmp/id: Permission denied" in words
+    assert "uid=10001" in words  # what is there can be started
     assert words.count("No space left on device") == 2
     assert words.splitlines()[-1] == "/tmp/id"
 
