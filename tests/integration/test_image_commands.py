@@ -231,6 +231,7 @@ def test_image_test_of_a_script_in_a_project_runs_its_own_tests_with_all_fixture
 
 
 def test_image_test_on_this_machine_runs_tests_of_the_project(commands, tmp_path):
+    commands.environ["VIRTUAL_ENV"] = sys.prefix  # our plugin is installed there
     create_project(tmp_path / "fresh")
     said = commands.run("test", "fresh/task-scripts/fresh", "--local")
     assert "3 passed" in said

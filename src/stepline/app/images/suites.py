@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
 from stepline.app.project_layout import SCRIPTS_FOLDER, TESTS_FOLDER, project_around
+from stepline.errors import Location, SettingsError
 from stepline.frozen import frozen
 from stepline.ports.engine import Mount
 
@@ -18,6 +20,8 @@ _LEFT_OUT = ("__pycache__", "node_modules", "venv")
 # What tests of a project get to see of it inside an image; never its secrets and its results.
 _FOLDERS = (TESTS_FOLDER, "protocols", "data", "ids", "schemas")
 _FILES = ("*.py", "pyproject.toml", "pytest.ini", "setup.cfg", "stepline.toml", "tox.ini")
+_READ = stat.S_IROTH
+_SEARCHED = stat.S_IROTH | stat.S_IXOTH
 _INSIDE = "/opt/stepline/project"
 
 
@@ -38,7 +42,7 @@ class Suite:
     @property
     def folder(self) -> Path:
         """Where pytest starts on this machine."""
-        return self.script if self.own or self.project is None else self.project
+        return self.script if self.own or self.project is None else _shown(self.project, self)
 
     @property
     def arguments(self) -> list[str]:
@@ -48,8 +52,9 @@ class Suite:
     @property
     def places(self) -> str:
         """Where tests may be, for people."""
-        around = f" and {self.project / TESTS_FOLDER}" if self.project is not None else ""
-        return f"{self.script}{around}"
+        if self.project is None:
+            return str(self.script)
+        return f"{self.script} and {_shown(self.project, self) / TESTS_FOLDER}"
 
     def inside(self, code: str) -> str:
         """Return where pytest starts inside an image.
@@ -67,13 +72,17 @@ class Suite:
         Args:
             copy: Copy of the task script, just what the image is made of; it is there in
                 the project.
+
+        Raises:
+            SettingsError: Other users may not read something of the project.
         """
         if self.project is None:
             return []
-        seen = [
-            Mount(source=str(path), target=f"{_INSIDE}/{path.relative_to(self.project)}")
-            for path in _seen(self.project, without=self.script.resolve())
-        ]
+        seen = []
+        for path in _seen(self.project, without=self.script.resolve()):
+            _refuse_private(path)
+            target = f"{_INSIDE}/{path.relative_to(self.project)}"
+            seen.append(Mount(source=str(path), target=target))
         return [*seen, Mount(source=copy, target=f"{_INSIDE}/{self._place}")]
 
     @property
@@ -92,6 +101,21 @@ def find_suite(script: Path) -> Suite:
     project = project_around(script)
     own = _has_tests(script) or project is None or not _has_tests(project / TESTS_FOLDER)
     return Suite(script=script, project=project, own=own)
+
+
+def _shown(project: Path, suite: Suite) -> Path:
+    """Return a project's path, from the current folder if the task script's is."""
+    return project if suite.script.is_absolute() else Path(os.path.relpath(project))
+
+
+def _refuse_private(path: Path) -> None:
+    wanted = _SEARCHED if path.is_dir() else _READ
+    if path.stat().st_mode & wanted != wanted:
+        raise SettingsError(
+            "other users may not read this, so neither may the tests inside the image",
+            where=Location(str(path)),
+            hint=f"chmod -R o+rX {path}",
+        )
 
 
 def _has_tests(folder: Path) -> bool:
