@@ -109,7 +109,7 @@ def _install(
             tell=tell,
         )
         if ended.code != 0:
-            raise failure(packages, ended.code, ended.output)
+            raise failure(packages, code=ended.code, output=ended.output)
         systems = Systems(
             before=read_layers(steps.tars(bases.hook.image)),
             finished=ended.root,
@@ -146,7 +146,9 @@ def _name(package: str) -> str:
     return re.split("[:=/]", package)[0]
 
 
-def failure(packages: Sequence[str], code: int | None, output: str) -> ConfigError | PlatformError:
+def failure(
+    packages: Sequence[str], *, code: int | None, output: str
+) -> ConfigError | PlatformError:
     """Return the error for packages that could not be installed.
 
     Args:

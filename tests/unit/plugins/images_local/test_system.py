@@ -44,18 +44,18 @@ VERSIONS = """\
     ids=["unknown", "virtual", "version", "release"],
 )
 def test_failure_of_a_package_that_is_not_there_says_so(package, said, what, hint):
-    error = failure([package, "jq"], 100, HEAD + said)
+    error = failure([package, "jq"], code=100, output=HEAD + said)
     assert isinstance(error, ConfigError)
     assert error.what == what
     assert hint in error.hint
 
 
 def test_failure_to_fetch_is_the_platforms():
-    error = failure(["tree"], 100, "E: Failed to fetch http://mirror.example/debian\n")
+    error = failure(["tree"], code=100, output="E: Failed to fetch http://mirror.example/debian\n")
     assert isinstance(error, PlatformError)
     assert error.retryable
 
 
 def test_failure_of_another_kind_shows_what_was_said():
-    error = failure(["tree"], 100, "E: dpkg was interrupted\n")
+    error = failure(["tree"], code=100, output="E: dpkg was interrupted\n")
     assert "dpkg was interrupted" in error.what
