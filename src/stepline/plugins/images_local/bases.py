@@ -114,7 +114,7 @@ class Bases:
         if ids & set(used):
             raise UserError(
                 f"images are made of the base {image_id}",
-                hint="remove them first: `stepline image list` shows them",
+                hint="`stepline image list` shows them, and `stepline image remove` removes one",
             )
         for base in found:
             self._store.remove_note(_NOTES, _key(base))
