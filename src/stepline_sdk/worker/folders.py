@@ -70,15 +70,14 @@ class SharedFolders:
 
     Args:
         paths: The folders; those that are not there are left out.
-        kept: Paths in them that stay. So does what others have put there before any task.
+        kept: Paths in them that stay. So does what is there already, such as what something
+            is mounted on.
     """
 
     def __init__(self, paths: Iterable[str], *, kept: Iterable[str] = ()) -> None:
         self._kept = set(kept)
         self._modes = {path: os.stat(path).st_mode for path in paths if os.path.isdir(path)}
-        for path in self._content():
-            if os.lstat(path).st_uid != os.geteuid():
-                self._kept.add(path)
+        self._kept.update(self._content())
 
     def empty(self) -> bool:
         """Remove what a task left; tell whether all is as it was before."""
