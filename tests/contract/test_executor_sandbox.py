@@ -25,8 +25,6 @@ pytestmark = pytest.mark.sandbox
 WAYS = {
     "warm": (Isolation.FORK, False, None),
     "fresh": (Isolation.FORK, True, None),
-    "process": (Isolation.PROCESS, False, None),
-    "reuse": (Isolation.REUSE, False, None),
     "without cgroups": (Isolation.FORK, False, NOWHERE),
 }
 

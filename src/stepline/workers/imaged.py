@@ -139,7 +139,7 @@ def image_variables(image: Image) -> dict[str, str]:
     return dict(each.partition("=")[::2] for each in config.get("Env") or ())
 
 
-def task_variables(image: Image, held: Held, task_env: Mapping[str, str]) -> dict[str, str]:
+def task_variables(image: Image, held: Held, *, task_env: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that a worker gets besides those of its image.
 
     Args:

@@ -104,7 +104,8 @@ def test_image_variables_are_those_of_its_config():
     ("env", "language"), [("[]", "C.UTF-8"), ('["LANG=de_DE"]', None)], ids=["without", "with"]
 )
 def test_task_variables_have_a_language_unless_the_image_has(env, language):
-    told = task_variables(image(config=f'{{"config": {{"Env": {env}}}}}'), HELD, {"HOME": "/h"})
+    config = f'{{"config": {{"Env": {env}}}}}'
+    told = task_variables(image(config=config), HELD, task_env={"HOME": "/h"})
     assert told.get("LANG") == language
     assert told["HOME"] == "/h"
     assert told["TMPDIR"] == "/run/stepline-task/work"

@@ -28,7 +28,7 @@ def worker_container(
         image=image.id,
         command=[image.python, "-I", "-X", "utf8", f"{SDK}/worker/start.py", *connect],
         owner=owner,
-        environ=task_variables(image, held, task_env),
+        environ=task_variables(image, held, task_env=task_env),
         mounts=[
             Mount(source=os.path.dirname(os.path.dirname(START)), target=SDK),
             Mount(source=folder.sockets, target=_SOCKETS),

@@ -194,7 +194,7 @@ class SandboxExecutor:
             environ={
                 "PATH": PATH,
                 **image_variables(image),
-                **task_variables(image, held, self._options.task_env),
+                **task_variables(image, held, task_env=self._options.task_env),
             },
             network=held.network,
             tmp_bytes=_tmp_bytes(held),
