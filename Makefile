@@ -59,7 +59,7 @@ crash: $(READY)  ## Kill a service at each commit and KILLS times at random; cou
 	@$(BIN)/stepline selftest --crash --every-point --kills $(or $(KILLS),60)
 
 lock: $(READY)  ## Pin the dependencies with hashes; UPGRADE=1 takes the newest
-	@$(COMPILE) --group dev pyproject.toml -o requirements/dev.txt
+	@$(COMPILE) --extra aws --extra docker --extra images --group dev pyproject.toml -o requirements/dev.txt
 	@$(COMPILE) --constraints requirements/dev.txt pyproject.toml -o requirements/run.txt
 	@$(COMPILE) --group pyproject.toml:judge -o requirements/judge.txt
 

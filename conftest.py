@@ -1,3 +1,3 @@
 """Load our own pytest plugin; pyproject.toml keeps it from loading before coverage starts."""
 
-pytest_plugins = ["stepline.testing.pytest_plugin"]
+pytest_plugins = ["stepline.testing.pytest_plugin", "tests.support.engines"]

@@ -104,9 +104,8 @@ def run(recorder: Recorder) -> None:
 
 def tasks_through(executor: ProcessExecutor, folder: Path) -> Callable[[], float]:
     """Return a function that runs all tasks, verifies them, and returns the seconds."""
-    code, scratch = folder / "code", folder / "scratch"
+    code = folder / "code"
     code.mkdir()
-    scratch.mkdir()
     (code / "main.py").write_text(MAIN)
     script = TaskScript((Function("count", "main.count"),))
     version = ScriptVersion("private-demo/s:v1.0.0", "sha256:s", str(code), script, own_version())
@@ -116,8 +115,8 @@ def tasks_through(executor: ProcessExecutor, folder: Path) -> Callable[[], float
         requests = [request(number) for number in range(TASKS)]
         begin = time.perf_counter()
         for each in requests:
-            outcome = executor.run(version, each, services=services, scratch=str(scratch))
-            values.append(outcome.value)
+            with executor.seat(version, each.limits) as seat:
+                values.append(seat.run(each, services=services).value)
         seconds = time.perf_counter() - begin
         if values != [{"number": number} for number in range(TASKS)]:
             raise AssertionError("tasks returned something else")

@@ -1,6 +1,7 @@
 """Rules of the whole suite: what STEPLINE_REQUIRE names must run, and what each part cost."""
 
 import os
+import signal
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -10,6 +11,10 @@ import pytest
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse names in STEPLINE_REQUIRE that no test could carry."""
+    # What the tests start inherits them, also below a program that ignores them, such as nohup,
+    # or a shell that started us in the background.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     known = {line.split(":")[0].split("(")[0] for line in config.getini("markers")}
     unknown = required_markers() - known
     if unknown:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -17,12 +18,17 @@ from stepline.ports.executor import Executor, ExecutorOptions
 from stepline.ports.lake import LocalLake
 from stepline.ports.schemas import SchemaSource
 from stepline.ports.secrets import SecretBackend, SecretStore
+from stepline.settings import Settings, images_dir
 
 if TYPE_CHECKING:
+    from stepline.app.images.logins import RegistryLogins
     from stepline.ports.durable_files import DurableFileStore
+    from stepline.ports.engine import ContainerEngine, Credential, CredentialSource
+    from stepline.ports.images import ImageOptions, Images
     from stepline.ports.logs import LogStore
     from stepline.ports.state import State
     from stepline.ports.watcher import FolderWatcher, Found
+    from stepline.settings import RegistryLogin
 
 T = TypeVar("T")
 
@@ -49,9 +55,22 @@ class Plugins:
     Args:
         cache_dir: Where the list of entry points is kept between runs.
         environ: Environment variables of the platform.
+        settings: All settings.
+
+    Attributes:
+        stored_secrets: Where ``secret:NAME`` is read in settings; None where there is no
+            store of secrets.
     """
 
-    def __init__(self, cache_dir: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, cache_dir: Path, environ: Mapping[str, str], settings: Settings | None = None
+    ) -> None:
+        self.stored_secrets: SecretBackend | None = None
+        self._logins: RegistryLogins | None = None
+        self._settings = settings or Settings()
+        self._engine: ContainerEngine | None = None
+        self._images: Images | None = None
+        self._allow_hooks = self._settings.allow_before_install
         self._cache_dir = cache_dir
         self._environ = environ
         self._entries: list[PluginEntry] | None = None
@@ -111,10 +130,79 @@ class Plugins:
     def executor(self, name: str, options: ExecutorOptions) -> Executor:
         """Return the executor of this name."""
         self.load(f"executor.{name}")
+        self._allow_hooks |= options.allow_before_install  # images are made for executors later
+        options = replace(options, images=self.images, engine=self.engine)
         executor: Executor | None = self.manager.hook.stepline_executor(
             name=name, options=options, cache_dir=self._cache_dir, environ=self._environ
         )
         return self._provided(executor, f"executor.{name}", "stepline_executor")
+
+    def engine(self, name: str = "docker") -> ContainerEngine:
+        """Return the container engine; it is connected when it is first used."""
+        if self._engine is None:
+            self.load(f"engine.{name}")
+            engine: ContainerEngine | None = self.manager.hook.stepline_engine(
+                name=name, environ=self._environ
+            )
+            self._engine = self._provided(engine, f"engine.{name}", "stepline_engine")
+        return self._engine
+
+    def images(self) -> Images:
+        """Return the images of this machine."""
+        if self._images is None:
+            self.load("images.local")
+            images: Images | None = self.manager.hook.stepline_images(
+                name="local", options=self._image_options(), environ=self._environ
+            )
+            self._images = self._provided(images, "images.local", "stepline_images")
+        return self._images
+
+    def _image_options(self) -> ImageOptions:
+        from stepline.ports.images import ImageOptions
+
+        own = self._settings.images_dir
+        return ImageOptions(
+            folder=Path(own).absolute() if own else images_dir(self._environ),
+            bases=self._settings.bases,
+            engine=self.engine,
+            credential=self.credential,
+            allow_before_install=self._allow_hooks,
+        )
+
+    def credential(self, reference: str) -> Credential | None:
+        """Return what the registry of an image's reference asks for; None for nothing.
+
+        Raises:
+            SettingsError: Its secret is missing, or unreadable.
+            PlatformError: It cannot be had, such as a token of a cloud.
+        """
+        if not self._settings.registries:
+            return None
+        if self._logins is None:
+            from stepline.app.images.logins import RegistryLogins
+
+            self._logins = RegistryLogins(
+                self._settings.registries, backend=self._registry_secrets, provide=self._source
+            )
+        return self._logins.credential(reference)
+
+    def _registry_secrets(self, name: str) -> SecretBackend:
+        if name != "secret":
+            return self.secret_backend(name)
+        if self.stored_secrets is None:
+            raise SettingsError(
+                "the secrets of the service are not at hand here",
+                hint="let settings name the secret of a registry as env:NAME or file:PATH",
+            )
+        return self.stored_secrets
+
+    def _source(self, host: str, login: RegistryLogin, secret: str) -> CredentialSource:
+        plugin = f"registry.{login.kind}"
+        self.load(plugin)
+        source: CredentialSource | None = self.manager.hook.stepline_registry_credential(
+            kind=login.kind, host=host, login=login, secret=secret, environ=self._environ
+        )
+        return self._provided(source, plugin, "stepline_registry_credential")
 
     def local_lake(self, folder: Path) -> LocalLake:
         """Return the files of one local run, new bytes going to ``folder``."""

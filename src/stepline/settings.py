@@ -21,6 +21,25 @@ _MOST_WORKERS = 1000
 
 
 @frozen
+class RegistryLogin:
+    """Who we are to a container registry.
+
+    Attributes:
+        user: Name of the user; the id of the key for one of AWS.
+        secret: Where the password or the key is, ``BACKEND:NAME``; never the value.
+        kind: ``basic`` for user and password, or what a plugin ``registry.<kind>`` brings.
+        region: Region of a cloud's registry, where its host does not name it.
+        name: What it is called in messages; empty for the host.
+    """
+
+    user: str = ""
+    secret: str = ""
+    kind: str = "basic"
+    region: str = ""
+    name: str = ""
+
+
+@frozen
 class Settings:
     """All settings, each with the value that holds when it is not set.
 
@@ -32,6 +51,9 @@ class Settings:
         task_env: Environment variables that tasks get; recorded, so never secrets.
         plugins: Names of further entry points to load, such as ``observer.slack``.
         allow_before_install: Let ``init/before_install`` run on this machine.
+        images_dir: Folder of images and their layers; empty for one of the user's own.
+        bases: Base images by runtime, ``3.N`` or ``3.N-hook``: references of a registry.
+        registries: By host of a container registry, with its port: how to log in there.
         workers: Tasks that the service runs at a time; 0 means two more than there are processors.
     """
 
@@ -41,6 +63,9 @@ class Settings:
     task_env: Mapping[str, str] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
     allow_before_install: bool = False
+    images_dir: str = ""
+    bases: Mapping[str, str] = field(default_factory=dict)
+    registries: Mapping[str, RegistryLogin] = field(default_factory=dict)
     workers: int = 0
 
 
@@ -52,6 +77,14 @@ def cache_dir(environ: Mapping[str, str]) -> Path:
     if common.startswith("/"):  # a relative one is to be ignored, by its specification
         return Path(common, "stepline")
     return Path(environ.get("HOME") or "/", ".cache", "stepline")
+
+
+def images_dir(environ: Mapping[str, str]) -> Path:
+    """Return the folder of images where no setting names one."""
+    common = environ.get("XDG_DATA_HOME", "")
+    if common.startswith("/"):
+        return Path(common, "stepline", "images")
+    return Path(environ.get("HOME") or "/", ".local", "share", "stepline", "images")
 
 
 def read_settings(text: str, *, path: str, environ: Mapping[str, str]) -> Settings:
@@ -196,6 +229,32 @@ def _variables(value: object) -> dict[str, str]:
     return value
 
 
+def _registries(value: object) -> dict[str, RegistryLogin]:
+    if not isinstance(value, dict):
+        raise _Unfit("a table of logins", _kind(value), hint=_LOGIN_HINT)
+    return {host: _login(host, login) for host, login in value.items()}
+
+
+def _login(host: str, value: object) -> RegistryLogin:
+    if not isinstance(value, dict):
+        raise _Unfit("a table of logins", f"{_kind(value)} for {host}", hint=_LOGIN_HINT)
+    known = RegistryLogin.__annotations__
+    for name, text in value.items():
+        if name not in known:
+            hint = f"use some of {', '.join(known)}"
+            raise _Unfit("a table of logins", f"with {name!r} for {host}", hint=hint)
+        if not isinstance(text, str):
+            raise _Unfit("a table of texts", f"{_kind(text)} in {host}.{name}", hint=_LOGIN_HINT)
+    login = RegistryLogin(**value)
+    backend, _, place = login.secret.partition(":")
+    if not (backend and place) and (login.secret or login.kind == "basic"):
+        given = f"one without a secret of the form BACKEND:NAME for {host}"
+        raise _Unfit("a table of logins", given, hint=_LOGIN_HINT)
+    if not login.user and login.kind == "basic":
+        raise _Unfit("a table of logins", f"one without a user for {host}", hint=_LOGIN_HINT)
+    return login
+
+
 def _kind(value: object) -> str:
     kinds = {str: "text", bool: "true or false", int: "a number", float: "a number"}
     return {**kinds, list: "a list of other things", dict: "a table"}.get(type(value), "a time")
@@ -220,16 +279,24 @@ def _names_of(text: str) -> object:
 
 
 def _variables_of(text: str) -> object:
+    return _json_of(text, """write it as in {"TZ": "UTC"}""")
+
+
+def _logins_of(text: str) -> object:
+    return _json_of(text, """write it as in {"HOST": {"user": "robot", "secret": "env:NAME"}}""")
+
+
+def _json_of(text: str, hint: str) -> object:
     import json
 
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         given = repr(text if len(text) <= _SHOWN_TEXT else f"{text[:_SHOWN_TEXT]}…")
-        hint = """write it as in {"TZ": "UTC"}"""
         raise _Unfit("a JSON object of texts", given, hint=hint) from error
 
 
+_LOGIN_HINT = 'write it as in {"registry.example" = {user = "robot", secret = "env:NAME"}}'
 _ISOLATIONS = ("fork", "process", "reuse")
 
 _READERS: dict[str, Callable[[object], Any]] = {
@@ -239,6 +306,9 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "task_env": _variables,
     "plugins": _names,
     "allow_before_install": _flag,
+    "images_dir": _text,
+    "bases": _variables,
+    "registries": _registries,
     "workers": _count,
 }
 """By setting: returns the value of what TOML has for it."""
@@ -247,6 +317,8 @@ _FROM_TEXT: dict[str, Callable[[str], object]] = {
     "task_env": _variables_of,
     "plugins": _names_of,
     "allow_before_install": _flag_of,
+    "bases": _variables_of,
+    "registries": _logins_of,
     "workers": _count_of,
 }
 """By setting: turns an environment variable into what TOML would have; others are text."""

@@ -11,7 +11,9 @@ Platform to worker:
 load     ``code`` (folder of the script), ``isolation``, ``modules`` (to
          import ahead of tasks), ``memory`` (how it is limited: None for
          the strongest way, or ``watch``), ``mark`` (names the worker's
-         cgroup, which the platform removes after ``stop``; may be left out)
+         cgroup, which the platform removes after ``stop``; may be left out),
+         ``temporary`` (folders of tasks alone, to be emptied after each;
+         may be left out)
 task     ``token, target, function, data, limits, scratch``; ``data`` holds
          ``input`` and ``context``
 answer   ``token, n`` and ``value`` or ``error`` ({"type", "message"})
@@ -27,7 +29,8 @@ ready    ``pid, python, cgroup``: the worker has started; ``memory`` names
 started  ``at``: user code begins, seconds since the epoch
 log      ``lines``: list of [seconds, "out" or "err", text, ended]
 call     ``n, method, params``: a call of the task's Context
-outcome  ``kind`` and the other fields of an outcome
+outcome  ``kind`` and the other fields of an outcome; ``spent`` where the
+         worker must have no other task
 ======== ==============================================================
 """
 
@@ -247,6 +250,7 @@ def spill(value: object, folder: str, name: str) -> dict[str, str]:
         pass
     with open(path, "x", encoding="ascii") as file:
         file.write(text)
+        os.fchmod(file.fileno(), 0o644)  # the other end may be another user; the folder is theirs
     return {"file": name}
 
 

@@ -33,7 +33,7 @@ def test_call_puts_pointers_and_json_into_the_input(project, script):
     project.write("b.txt", "b")
     files = ("--file", "one=a.txt", "--file", "two=b.txt", "--config", "n=5")
     result = call(project, "show", *files, "--input", '{"x": [1], "two": 2}')
-    assert (result.returncode, result.stderr) == (0, "")
+    assert result.returncode == 0, result.stderr
     output = project.record()["output"]
     assert output["input"]["x"] == [1]
     assert output["input"]["one"]["fileKey"].endswith("/RAW/a.txt")
@@ -77,3 +77,16 @@ def test_call_wrong_words_exit_with_2_and_say_what(project, script, words, what)
     assert result.returncode == 2
     assert what in result.stderr
     assert not (project.folder / "results").exists()
+
+
+def test_call_limit_that_the_executor_cannot_hold_is_refused_at_once(project, script):
+    result = call(project, "show", "--network", "none")
+    assert result.returncode == 2
+    assert "the executor 'process' cannot hold the limit: network 'none'" in result.stderr
+    assert not (project.folder / "results").exists()
+
+
+def test_call_in_a_fresh_place_and_with_the_hosts_network_is_recorded(project, script):
+    result = call(project, "show", "--network", "host", "--fresh")
+    assert result.returncode == 0
+    assert project.record()["executor"]["limits"] == {"network": "host", "fresh": True}

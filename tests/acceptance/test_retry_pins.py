@@ -80,3 +80,14 @@ def test_3_28_retry_refuses_a_damaged_record(failed):
     assert result.returncode == 2
     assert "workflow.json" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_3_28_retry_refuses_an_environment_other_than_that_of_the_failed_attempt(failed):
+    path = failed.folder / "results" / "workflow.json"
+    before = failed.record()["steps"][1]["attempts"][-1]["environment"]
+    path.write_text(path.read_text().replace(before, "sha256:gone"))
+    failed.write("go", "")
+    result = retry(failed)
+    assert result.returncode == 2
+    assert "ran in the environment sha256:gone" in result.stderr
+    assert before in result.stderr

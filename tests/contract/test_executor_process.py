@@ -2,7 +2,7 @@
 
 import pytest
 
-from stepline.errors import PlatformError
+from stepline.errors import SettingsError
 from stepline.model.task import Isolation, Network
 
 pytest.register_assert_rewrite("tests.contract.executor_suite")
@@ -28,10 +28,11 @@ from tests.support.executors import Bench, make_process_executor  # noqa: E402
     ids=["pids", "two", "none", "bridge"],
 )
 def test_process_executor_limit_that_it_cannot_hold_is_refused(bench, limits, words):
-    with pytest.raises(PlatformError) as raised:
+    with pytest.raises(SettingsError) as raised:
         bench.run("echo", **limits)
     assert raised.value.what == f"the executor 'process' cannot hold the limit: {words}"
-    assert "containers" in raised.value.hint
+    assert ("'sandbox' or 'docker'" in raised.value.hint) is (words != "network 'bridge'")
+    assert "'docker'" in raised.value.hint
 
 
 @pytest.fixture(scope="module", params=list(Isolation), ids=lambda isolation: isolation.value)

@@ -13,7 +13,7 @@ KEPT = {
     "stepline/errors.py": "",
     "stepline/model.py": "import stepline.errors",
     "stepline/plugins/__init__.py": "",
-    "stepline/plugins/executor_docker.py": "import docker\nfrom stepline_sdk import wire",
+    "stepline/plugins/engine_docker.py": "import docker\nfrom stepline_sdk import wire",
     "stepline/plugins/executor_process.py": "import stepline.model",
     "stepline/plugins/aws/__init__.py": "from stepline.plugins.aws import s3",
     "stepline/plugins/aws/s3.py": "import boto3",

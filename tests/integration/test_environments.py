@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from stepline.errors import ConfigError, PlatformError
-from stepline.model.task_script import Function, TaskScript
+from stepline.model.task_script import Function, ImageChoices, TaskScript
 from stepline.plugins.executor_process.environment import Environments
 from stepline.plugins.executor_process.pythons import find_python, own_version
 from stepline.ports.executor import ScriptVersion
@@ -24,6 +24,7 @@ from tests.support.executors import wait_until
 from tests.support.wheels import make_wheel
 
 ROOT = Path(__file__).parents[2]
+NO_CHOICES = ImageChoices()
 FOUND = "def f(input, context):\n    import sys\n    return 1\n"
 
 
@@ -47,8 +48,8 @@ class Script:
     def wheel(self, name, **content):
         return make_wheel(self.folder / "dependencies", name, **content)
 
-    def version(self, *, runtime=None, digest=""):
-        script = TaskScript((Function("f", "main.f"),))
+    def version(self, *, runtime=None, digest="", image=NO_CHOICES):
+        script = TaskScript((Function("f", "main.f"),), image=image)
         return ScriptVersion(
             "private-test/s:v1.0.0",
             f"sha256:{digest or self.folder}",
@@ -109,6 +110,15 @@ def test_environment_has_what_the_script_brings_itself(environments, script, lin
     environment = environments.get(script.requirements(line).version())
     assert ask(environment, "import plates; print(plates.VERSION)") == "1.0"
     assert environment.code == str(script.folder)
+
+
+def test_environment_of_what_lies_outside_of_the_script_is_refused(environments, cache, script):
+    script.requirements("--no-index", "-r ../host.txt")
+    script.folder.parent.joinpath("host.txt").write_text("root:x:0:0\n")
+    with pytest.raises(ConfigError, match="not in the task script's folder") as caught:
+        environments.get(script.version())
+    assert str(caught.value.where) == "requirements.txt:2:4"
+    assert made(cache) == []
 
 
 def test_environment_brings_what_a_requirement_requires(environments, script):
@@ -328,6 +338,29 @@ def test_hook_that_changes_makes_another_environment(with_hooks, script):
     script.write("init/before_install", "echo 2 > number\n")
     two = with_hooks.get(script.version(digest="2"))
     assert [Path(each.code, "number").read_text() for each in (one, two)] == ["1\n", "2\n"]
+
+
+@pytest.mark.parametrize("key", ["groups", "components"])
+def test_environment_of_a_script_whose_packages_only_images_get_is_refused(
+    environments, cache, script, key
+):
+    with pytest.raises(ConfigError) as caught:
+        environments.get(script.version(image=ImageChoices(**{key: ("main", "models")})))
+    assert f"the {key} main, models, which only images get" in caught.value.what
+    assert str(caught.value.where) == "config.json"
+    assert "docker or sandbox" in caught.value.hint
+    assert not cache.exists()
+
+
+def test_environment_without_the_named_image_warns(environments, script):
+    said = []
+    image = ImageChoices(reference="registry.example/python:1", system=("libgomp1",))
+    environments.get(script.version(image=image), said.append)
+    assert [line.partition(",")[0] for line in said] == [
+        "warning: config.json names the image registry.example/python:1",
+        "warning: config.json names the Debian packages libgomp1",
+        "making the environment of private-test/s:v1.0.0",
+    ]
 
 
 @pytest.fixture

@@ -104,4 +104,4 @@ def test_interpreter_that_is_gone_is_made_anew(project):
     (home / "venv").rename(home / "venv-gone")
     result = project.stepline(*WORDS, "--env", "X=1")
     assert result.returncode == 0, result.stderr
-    assert "making the environment of private-demo/s:v1.0.0 ..." in result.stderr
+    assert "making the environment of private-demo/s:v1.0.0\n" in result.stderr

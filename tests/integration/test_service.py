@@ -431,3 +431,14 @@ def test_watched_folder_takes_each_file_once(tmp_path, cache):
         assert len(again.workflows()) == 1
     finally:
         again.stop()
+
+
+def test_retry_in_another_environment_than_before_is_refused(running, monkeypatch):
+    running.simple("fail", FAIL, retry=RetryPolicy())
+    running.upload()
+    (failed,) = running.ended(1)
+    monkeypatch.setattr(running.service._ports.executor, "prepare", lambda *_, **__: "sha256:new")
+    running.service.workflows.retry(failed.id)
+    get = running.service.workflows.get
+    wait_for(lambda: "sha256:new" in str(get(failed.id).state["error"]))
+    assert get(failed.id).status is WorkflowStatus.FAILED

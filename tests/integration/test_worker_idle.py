@@ -30,8 +30,9 @@ def make_bench(tmp_path, stepline_cache):
 
     def make(idle_s):
         environ = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+        options = ExecutorOptions(scratch=str(tmp_path / "scratch"))
         executor = ProcessExecutor(
-            ExecutorOptions(), cache_dir=stepline_cache, environ=environ, idle_s=idle_s
+            options, cache_dir=stepline_cache, environ=environ, idle_s=idle_s
         )
         made.append(executor)
         return Bench(executor, tmp_path, code=code)

@@ -13,7 +13,8 @@ import pytest
 
 from stepline.errors import PlatformError
 from stepline.model.task import Isolation, OutcomeKind
-from stepline.plugins.executor_process import worker_process
+from stepline.workers import process, worker
+from stepline.workers.worker import Load, Worker
 from stepline_sdk import wire
 from stepline_sdk.worker import remains, start
 from tests.support.executors import (
@@ -113,7 +114,7 @@ def test_worker_killed_while_others_name_its_folder_spares_them(bench, tmp_path)
 
 
 def test_worker_mark_has_one_name_at_both_ends():
-    assert worker_process.MARK_VARIABLE == remains.MARK_VARIABLE
+    assert process.MARK_VARIABLE == remains.MARK_VARIABLE
 
 
 @contextmanager
@@ -174,7 +175,7 @@ def test_worker_whose_idle_processes_were_killed_makes_new_ones(bench, level):
 
 
 def test_worker_that_does_not_answer_is_ended_after_the_tasks_time(bench, tmp_path, monkeypatch):
-    monkeypatch.setattr(worker_process, "_GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(worker, "_GRACE_SECONDS", 0.5)
     path = tmp_path / "pid"
     thread = end_worker_when(path, signal.SIGSTOP)
     outcome = bench.run("leave_daemon_and_sleep", {"path": str(path)}, timeout_s=1.5)
@@ -247,21 +248,19 @@ def test_worker_on_an_interpreter_that_is_not_there_cannot_be_started(tmp_path):
 
 
 def make_worker(python, folder):
-    return worker_process.WorkerProcess(
-        python=str(python),
-        code=str(OUTCOMES),
-        root=str(folder / "root"),
-        isolation=Isolation.FORK,
-        modules=("main",),
-        task_env={},
-    )
+    host = process.ProcessHost(str(python), str(folder / "root"), task_env={})
+    return Worker(host, Load(code=str(OUTCOMES), isolation=Isolation.FORK, modules=("main",)))
 
 
 def run_on(worker, folder):
     bench = Bench(None, folder)
     function = bench.version("main.echo").script.functions[0]
     return worker.run(
-        bench.request("main.echo"), function, services=Services(), scratch=str(folder)
+        bench.request("main.echo"),
+        function,
+        services=Services(),
+        scratch=str(folder),
+        inside=str(folder),
     )
 
 

@@ -132,3 +132,44 @@ def test_cgroups_of_a_mark_are_below_and_beside_our_own(tree, tmp_path, lines, c
 def test_memory_limit_where_no_cgroup_can_be_made_watches(monkeypatch):
     monkeypatch.setattr(memory, "cgroups_of", lambda mark: [("/no/such/folder", memory.V2, "/")])
     assert isinstance(memory.memory_limit(), memory.WatchedMemory)
+
+
+@pytest.mark.parametrize(
+    ("lines", "file", "way"),
+    [
+        ("4:memory:/docker/a\n0::/\n", "v1/memory.oom_control", "cgroup v1 around"),
+        ("4:memory:/docker/a\n", "v1/docker/a/memory.oom_control", "cgroup v1 around"),
+        ("0::/\n", "v2/memory.events", "cgroup v2 around"),
+    ],
+    ids=["v1 as in a container", "v1 as outside", "v2"],
+)
+def test_memory_limit_around_counts_whom_the_kernel_ended(tree, tmp_path, lines, file, way):
+    tree(lines)
+    events = tmp_path / file
+    events.parent.mkdir(parents=True, exist_ok=True)
+    events.write_text("oom 3\noom_kill 2\n")
+    limit = memory.memory_limit("around")
+    assert (limit.way, limit.folder) == (way, None)
+    limit.begin(100)
+    assert not limit.exceeded(list)
+    events.write_text("oom 4\noom_kill 3\n")
+    assert limit.exceeded(list)
+    limit.begin(100)
+    assert not limit.exceeded(list)
+
+
+def test_memory_limit_around_is_refused_where_no_task_could_run_in_it(tree, tmp_path):
+    tree("0::/\n")
+    (tmp_path / "v2" / "memory.events").write_text("oom_kill 0\n")
+    limit = memory.memory_limit("around")
+    with pytest.raises(memory.LimitTooLow):
+        limit.begin(15)
+    limit.begin(None)
+
+
+@pytest.mark.parametrize("events", [None, "under_oom 0\n"], ids=["no file", "no count"])
+def test_memory_limit_around_that_nothing_can_be_seen_of_is_watched(tree, tmp_path, events):
+    tree("0::/\n")
+    if events is not None:
+        (tmp_path / "v2" / "memory.events").write_text(events)
+    assert isinstance(memory.memory_limit("around"), memory.WatchedMemory)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import itertools
 import os
 import threading
@@ -15,7 +17,7 @@ from stepline.model.task import Isolation, Limits, TaskOutcome, TaskRequest
 from stepline.model.task_script import Function, TaskScript
 from stepline.plugins.executor_process.executor import ProcessExecutor
 from stepline.plugins.executor_process.pythons import own_version
-from stepline.ports.executor import Executor, ExecutorOptions, LogLine, ScriptVersion
+from stepline.ports.executor import Executor, ExecutorOptions, LogLine, ScriptVersion, TaskServices
 
 OUTCOMES = Path(__file__).parents[1] / "fixtures" / "task-scripts" / "outcomes"
 LIMITS = Limits(timeout_s=60.0)
@@ -35,6 +37,7 @@ class Services:
         self.lines: list[LogLine] = []
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
         self.started_at: float | None = None
+        self.scratch = ""
         self.has_line = threading.Event()
 
     def call(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,6 +56,16 @@ class Services:
         return [line.text for line in self.lines if line.stream == stream]
 
 
+def attempt(
+    executor: Executor, version: ScriptVersion, request: TaskRequest, services: TaskServices
+) -> TaskOutcome:
+    """Run one attempt."""
+    with executor.seat(version, request.limits) as seat:
+        if isinstance(services, Services):
+            services.scratch = seat.scratch
+        return seat.run(request, services=services)
+
+
 class Bench:
     """An executor and a task script.
 
@@ -62,7 +75,13 @@ class Bench:
         code: Folder of the task script.
         runtime: Python that the script asks for.
         isolation: How the executor keeps tasks apart.
+        limits: Bounds of a run that does not name others.
+
+    Attributes:
+        image_variables: Names of environment variables that tasks get from elsewhere.
     """
+
+    image_variables: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -72,10 +91,12 @@ class Bench:
         code: Path = OUTCOMES,
         runtime: str | None = None,
         isolation: Isolation = Isolation.FORK,
+        limits: Limits = LIMITS,
     ) -> None:
         self.executor = executor
         self.code = code
         self.isolation = isolation
+        self.limits = limits
         self._folder = folder
         self._runtime = runtime or own_version()
 
@@ -84,16 +105,42 @@ class Bench:
         """Whether what a task starts may live on with the process that runs tasks."""
         return self.isolation is Isolation.REUSE
 
+    @property
+    def code_inside(self) -> str:
+        """Folder of the task script, as tasks see it."""
+        return os.path.realpath(self.code)
+
+    def of(self, code: Path) -> Bench:
+        """Return a bench with the same executor and another task script."""
+        other = copy.copy(self)
+        other.code = code
+        return other
+
+    def shared(self) -> Path:
+        """Return a new folder that tasks see under the same path and may write to."""
+        folder = self._folder / "shared" / str(next(_numbers))
+        folder.mkdir(parents=True)
+        folder.chmod(0o777)
+        return folder
+
     def remains(self) -> list[str]:
         """Return what is left in the executor's temporary folder."""
         return sorted(os.listdir(self._folder / "tmp"))
 
     def version(self, *targets: str) -> ScriptVersion:
         """Return a version whose functions are these, called by their full names."""
-        digest = f"sha256:{self.code.name}-{'-'.join(sorted(targets))}"
+        digest = f"sha256:{self._digest(targets)}"
         script = TaskScript(tuple(Function(target, target) for target in targets))
         name = f"private-test/{self.code.name}:v1.0.0"
         return ScriptVersion(name, digest, str(self.code), script, self._runtime)
+
+    def _digest(self, targets: Sequence[str]) -> str:
+        """Return what another content of the folder, or another choice of functions, changes."""
+        content = hashlib.sha256("\0".join(sorted(targets)).encode())
+        for path in sorted(path for path in self.code.rglob("*") if path.is_file()):
+            if "__pycache__" not in path.parts:
+                content.update(f"\0{path.relative_to(self.code)}\0".encode() + path.read_bytes())
+        return content.hexdigest()
 
     def run(
         self,
@@ -101,7 +148,7 @@ class Bench:
         value: Any = None,
         *,
         services: Services | None = None,
-        limits: Limits = LIMITS,
+        limits: Limits | None = None,
         task_id: str = "",
         **changes: Any,
     ) -> TaskOutcome:
@@ -115,15 +162,12 @@ class Bench:
             task_id: Id of the task, where the test needs to know it.
         """
         target = function if "." in function else f"main.{function}"
-        scratch = self._folder / f"scratch-{next(_numbers)}"
-        scratch.mkdir(parents=True)
-        request = self.request(target, value, task_id=task_id, limits=replace(limits, **changes))
-        return self.executor.run(
-            self.version(target), request, services=services or Services(), scratch=str(scratch)
-        )
+        limits = replace(limits or self.limits, **changes)
+        request = self.request(target, value, task_id=task_id, limits=limits)
+        return attempt(self.executor, self.version(target), request, services or Services())
 
     def request(
-        self, target: str, value: Any = None, *, task_id: str = "", limits: Limits = LIMITS
+        self, target: str, value: Any = None, *, task_id: str = "", limits: Limits | None = None
     ) -> TaskRequest:
         """Return a request for one attempt."""
         return TaskRequest(
@@ -132,7 +176,7 @@ class Bench:
             function=target,
             input=value,
             context={"pipelineConfig": {}},
-            limits=limits,
+            limits=limits or self.limits,
         )
 
 
@@ -146,7 +190,9 @@ def make_process_executor(
 ) -> ProcessExecutor:
     """Return an executor ``process`` whose temporary folders are below ``temporary``."""
     environ = {**os.environ, "TMPDIR": str(temporary)}
-    options = ExecutorOptions(isolation=isolation, task_env=task_env or {})
+    # Beside them, so that what remains of workers can be told from what a platform has open.
+    scratch = str(temporary.parent / "scratch")
+    options = ExecutorOptions(isolation=isolation, task_env=task_env or {}, scratch=scratch)
     return ProcessExecutor(options, cache_dir=cache_dir, environ=environ, memory=memory)
 
 
@@ -157,6 +203,25 @@ def process_is_there(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def writer_of(path: Path) -> int | None:
+    """Return the process that wrote its id to a file; None where it has ended.
+
+    Beside the file is one of the same name and ``.namespace``, which says of which
+    namespace of processes the id is.
+    """
+    inner, namespace = path.read_text().strip(), Path(f"{path}.namespace").read_text()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(folder / "ns" / "pid") != namespace:
+                continue
+            ids = (folder / "status").read_text().partition("NSpid:")[2].split("\n")[0].split()
+        except OSError:
+            continue  # it has ended meanwhile, or is nobody of ours
+        if ids[-1] == inner and process_is_there(int(folder.name)):
+            return int(folder.name)
+    return None
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 10.0) -> bool:

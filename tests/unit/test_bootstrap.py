@@ -13,6 +13,7 @@ from stepline.bootstrap import PluginEntry, Plugins
 from stepline.errors import PluginError, SettingsError
 from stepline.ports.executor import ExecutorOptions
 from stepline.ports.hookspecs import hookimpl
+from stepline.settings import Settings
 
 OWN = PluginEntry("secrets.env", "stepline.plugins.secrets_env", "stepline", "1.0")
 
@@ -216,8 +217,27 @@ def test_executor_gets_options_cache_and_environment(plugins, cache):
         return (name, options, cache_dir, environ)
 
     plugins.add("executor.x", "plugin_x", stepline_executor=hookimpl(stepline_executor))
-    options = ExecutorOptions({"TZ": "UTC"})
-    assert plugins.executor("x", options) == ("x", options, cache, {})
+    name, options, *others = plugins.executor("x", ExecutorOptions({"TZ": "UTC"}))
+    assert (name, options.task_env, others) == ("x", {"TZ": "UTC"}, [cache, {}])
+    assert (options.images, options.engine) == (plugins.images, plugins.engine)
+
+
+@pytest.mark.parametrize("by_option", [True, False])
+@pytest.mark.parametrize("by_setting", [True, False])
+def test_images_let_hooks_run_here_where_the_setting_or_the_command_does(
+    plugins, cache, by_setting, by_option
+):
+    def stepline_executor(name, options, cache_dir, environ):
+        return options
+
+    def stepline_images(name, options, environ):
+        return options
+
+    plugins.add("executor.x", "plugin_x", stepline_executor=hookimpl(stepline_executor))
+    plugins.add("images.local", "plugin_y", stepline_images=hookimpl(stepline_images))
+    made = Plugins(cache, {}, Settings(allow_before_install=by_setting))
+    given = made.executor("x", ExecutorOptions(allow_before_install=by_option))
+    assert given.images().allow_before_install is (by_setting or by_option)
 
 
 def test_observers_are_all_told_and_their_faults_are_named(plugins):

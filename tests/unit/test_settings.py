@@ -7,7 +7,7 @@ import pytest
 
 from stepline.errors import SettingsError
 from stepline.model.task import Isolation
-from stepline.settings import Settings, cache_dir, read_settings
+from stepline.settings import RegistryLogin, Settings, cache_dir, read_settings
 
 DEFAULTS = Settings()
 NAMES = [setting.name for setting in fields(Settings)]
@@ -20,12 +20,21 @@ EXAMPLES = {
     "task_env": ('{TZ = "UTC", U = "a:b=c"}', '{"TZ": "UTC", "U": "a:b=c"}', None),
     "plugins": ('["observer.a", "observer.b"]', "observer.a, observer.b,", None),
     "allow_before_install": ("true", "yes", True),
+    "images_dir": ('"/srv/images"', "/srv/images", "/srv/images"),
+    "bases": ('{"3.9" = "reg/py:3.9"}', '{"3.9": "reg/py:3.9"}', None),
+    "registries": (
+        '{"reg.example" = {user = "robot", secret = "env:KEY"}}',
+        '{"reg.example": {"user": "robot", "secret": "env:KEY"}}',
+        None,
+    ),
     "workers": ("4", "4", 4),
 }
 VALUES = {
     **{name: value for name, (_, _, value) in EXAMPLES.items()},
     "task_env": {"TZ": "UTC", "U": "a:b=c"},
     "plugins": ("observer.a", "observer.b"),
+    "bases": {"3.9": "reg/py:3.9"},
+    "registries": {"reg.example": RegistryLogin(user="robot", secret="env:KEY")},
 }
 
 
@@ -65,6 +74,8 @@ def test_read_settings_variable_sets_it_and_wins_over_the_file(name):
         "task_env": '{A = "b"}',
         "plugins": '["observer.c"]',
         "allow_before_install": "false",
+        "bases": '{"3.11" = "b"}',
+        "registries": '{"b" = {kind = "ecr"}}',
         "workers": "3",
     }
     line = other.get(name, '"python3.12"')
@@ -182,6 +193,26 @@ def test_read_settings_broken_toml_has_its_position(text, where):
         read(text)
     assert str(caught.value.where) == where
     assert "not valid TOML: " in caught.value.what or "deeply" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("login", "message"),
+    [
+        ('"robot:secret"', "a table of logins, not text for reg"),
+        ('{password = "secret-value"}', "with 'password' for reg"),
+        ("{user = 1}", "a table of texts, not a number in reg.user"),
+        ('{user = "robot"}', "without a secret of the form BACKEND:NAME for reg"),
+        ('{user = "robot", secret = "secret-value"}', "of the form BACKEND:NAME for reg"),
+        ('{user = "robot", secret = "env:"}', "of the form BACKEND:NAME for reg"),
+        ('{kind = "ecr", secret = "secret-value"}', "of the form BACKEND:NAME for reg"),
+        ('{secret = "env:KEY"}', "one without a user for reg"),
+    ],
+)
+def test_read_settings_login_that_cannot_be_is_refused_without_its_secret(login, message):
+    [(_, what, hint)] = problems(f"registries = {{reg = {login}}}\n")
+    assert message in what
+    assert 'secret = "env:NAME"' in hint or "user, secret, kind" in hint
+    assert "secret-value" not in what + hint
 
 
 def test_isolation_choices_are_those_of_the_model():

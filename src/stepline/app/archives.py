@@ -25,8 +25,8 @@ from stepline.app.archive_entries import (
     too_many_entries,
 )
 from stepline.app.code_store import source_files
-from stepline.app.folders import remove_folder
 from stepline.errors import Location, PlatformError, UploadError
+from stepline.workers.folders import remove_folder
 
 CAPS = Caps()
 

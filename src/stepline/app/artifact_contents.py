@@ -11,7 +11,6 @@ from pathlib import Path
 
 from stepline.app.archives import unpack
 from stepline.app.code_store import store_code, stored_code
-from stepline.app.folders import remove_folder
 from stepline.app.load import load_protocol, load_task_script
 from stepline.app.project_layout import PROTOCOL_FILES
 from stepline.errors import (
@@ -27,6 +26,7 @@ from stepline.ports.executor import ScriptVersion
 from stepline.ports.files import FileStore
 from stepline.ports.state import State
 from stepline.ports.use_marks import note_use
+from stepline.workers.folders import remove_folder
 
 
 class ArtifactContents:

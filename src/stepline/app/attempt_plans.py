@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from stepline import __version__
@@ -38,7 +37,13 @@ class Place:
 
 
 def attempt_plan(
-    workflow: Workflow, command: StartTask, *, version: ScriptVersion, place: Place, now: str
+    workflow: Workflow,
+    command: StartTask,
+    *,
+    version: ScriptVersion,
+    place: Place,
+    now: str,
+    environment: str = "",
 ) -> AttemptPlan:
     """Return the plan of the attempt that a command asks for.
 
@@ -48,6 +53,7 @@ def attempt_plan(
         version: Task script of the step.
         place: Where the workflow runs.
         now: ISO 8601, UTC.
+        environment: What earlier attempts at the task ran in, if there were any.
     """
     task = workflow.protocol.steps[command.step].task
     task_id = task_id_of(workflow.id, command.step)
@@ -65,10 +71,9 @@ def attempt_plan(
             task_script=version.name,
             now=now,
         ),
-        limits=replace(
-            Limits(),
-            memory_mb=command.memory_mb,
-            timeout_s=min(command.timeout_s, LONGEST_TIMEOUT_S),
+        environment=environment,
+        limits=workflow.confinement.apply(
+            Limits(memory_mb=command.memory_mb, timeout_s=min(command.timeout_s, LONGEST_TIMEOUT_S))
         ),
     )
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stepline.app.attempt_files import AttemptFiles, BytesLost
 from stepline.app.attempt_scope import AttemptScope
 from stepline.app.masking import Masker, StreamMasker
-from stepline.app.scratch import ScratchFolders
 from stepline.app.task_context import TaskContextService
-from stepline.errors import PlatformError, TaskError, UserError
+from stepline.errors import ConfigError, PlatformError, TaskError, UserError
 from stepline.frozen import frozen
 from stepline.model.task import Limits, OutcomeKind, TaskOutcome, TaskRequest
 from stepline.model.values import Json
-from stepline.ports.executor import Executor, LogLine, ScriptVersion
+from stepline.ports.executor import Executor, LogLine, ScriptVersion, Seat, TaskServices
 from stepline.ports.files import Changes, FileCatalog, FileStore
 from stepline.ports.schemas import SchemaSource
 from stepline.ports.secrets import SecretBackend
@@ -33,6 +33,7 @@ class AttemptPlan:
         input: JSON for the function.
         context: The task's context values.
         limits: Bounds of the attempt.
+        environment: What earlier attempts at the task ran in; empty for the first.
     """
 
     version: ScriptVersion
@@ -42,6 +43,7 @@ class AttemptPlan:
     input: Json
     context: Mapping[str, Json]
     limits: Limits
+    environment: str = ""
 
 
 @frozen(kw_only=True)
@@ -74,7 +76,6 @@ class Platform:
         schemas: IDS and other schemas, if there are any.
         now: Returns the time, ISO 8601 in UTC.
         new_id: Returns an identifier that nothing else has.
-        scratch: Scratch folders of attempts.
         bucket: Bucket of files that belong to no input file.
     """
 
@@ -84,7 +85,6 @@ class Platform:
     schemas: SchemaSource | None
     now: Callable[[], str]
     new_id: Callable[[], str]
-    scratch: ScratchFolders
     bucket: str = "local"
 
 
@@ -155,19 +155,55 @@ def run_attempt(
         The record that was kept.
 
     Raises:
-        UserError: The task script's environment cannot be made.
+        UserError: The task script's environment cannot be made, is not that of earlier
+            attempts, or cannot hold a limit.
         PlatformError: This machine cannot make it, or nothing could be kept.
     """
     files = AttemptFiles(platform.catalog, platform.store)
+    environment = platform.executor.prepare(plan.version)
+    _check_same(plan, environment)
     try:
-        with platform.scratch.folder() as scratch:
-            record = _attempted(
-                plan, platform, secrecy=secrecy, log=log, files=files, scratch=scratch
-            )
-            # Bytes that the store has not taken yet are there.
-            return _kept(record, files, keep=keep)
+        with _seat(plan, platform) as seat:
+            record = _attempted(plan, platform, secrecy=secrecy, log=log, files=files, seat=seat)
+            # Bytes that the store has not taken yet are in the seat's folder.
+            return _kept(replace(record, environment=environment), files, keep=keep)
     finally:
         files.discard()
+
+
+def _check_same(plan: AttemptPlan, environment: str) -> None:
+    """Refuse to go on in another environment than the one that the task began in."""
+    if plan.environment in ("", environment):
+        return
+    raise ConfigError(
+        f"earlier attempts of the task ran in the environment {plan.environment}, which is gone "
+        f"or is made otherwise by now; {plan.version.name} would get {environment}",
+        hint="start another workflow for the file, which takes the environment of now",
+    )
+
+
+@contextmanager
+def _seat(plan: AttemptPlan, platform: Platform) -> Iterator[Seat]:
+    """Take a seat for an attempt; where there is none, one that says so."""
+    with ExitStack() as stack:
+        try:
+            seat = stack.enter_context(platform.executor.seat(plan.version, plan.limits))
+        except PlatformError as error:
+            seat = _NoSeat(error)
+        yield seat
+
+
+@dataclass
+class _NoSeat:
+    """The place of an attempt that the platform cannot have done."""
+
+    error: PlatformError
+    scratch: str = ""
+    shares_paths: bool = True
+
+    def run(self, request: TaskRequest, *, services: TaskServices) -> TaskOutcome:
+        """Fail as the seat did."""
+        raise self.error
 
 
 def _attempted(
@@ -177,33 +213,29 @@ def _attempted(
     secrecy: Secrecy,
     log: LogSink,
     files: AttemptFiles,
-    scratch: str,
+    seat: Seat,
 ) -> AttemptRecord:
     """Run an attempt; return its record, with nothing written yet."""
-    environment = platform.executor.prepare(plan.version)
-    scope = _scope(plan, platform, secrecy, files=files, scratch=scratch)
+    scope = _scope(plan, platform, secrecy, files=files, seat=seat)
     services = _Services(TaskContextService(scope), secrecy.masker, log)
-    outcome = _run(plan, platform, services=services, scratch=scratch)
+    outcome = _run(seat, _request(plan), services)
     services.end()
     return AttemptRecord(
         outcome=_masked(outcome, secrecy.masker),
         reads=secrecy.masker.value(scope.reads.entries),
         written=[],
-        environment=environment,
+        environment="",
         started_at=services.started_at,
     )
 
 
-def _run(
-    plan: AttemptPlan, platform: Platform, *, services: _Services, scratch: str
-) -> TaskOutcome:
+def _run(seat: Seat, request: TaskRequest, services: _Services) -> TaskOutcome:
     """Run the task; a fault of the platform is an outcome that says nothing about it."""
     try:
-        return platform.executor.run(
-            plan.version, _request(plan), services=services, scratch=scratch
-        )
+        return seat.run(request, services=services)
     except PlatformError as error:
-        return TaskOutcome(OutcomeKind.LOST, message=str(error))
+        final = not error.retryable
+        return TaskOutcome(OutcomeKind.LOST, message=str(error), final=final)
 
 
 def _scope(
@@ -212,13 +244,14 @@ def _scope(
     secrecy: Secrecy,
     *,
     files: AttemptFiles,
-    scratch: str,
+    seat: Seat,
 ) -> AttemptScope:
     function = plan.version.script.find(plan.function)
     return AttemptScope(
         values=plan.context,
         files=files,
-        scratch_dir=scratch,
+        scratch_dir=seat.scratch,
+        link_reads=seat.shares_paths,
         now=platform.now,
         new_id=platform.new_id,
         allowed_ids=function.allowed_ids if function else None,

@@ -123,14 +123,13 @@ class Builder:
         version = self._contents.unpublished_version(digest, folder, name=build.name)
         log.say(f"preparing the environment on Python {version.runtime}")
         began = time.monotonic()
-        environment = self._executor.prepare(version)
+        environment = self._executor.prepare(version, tell=log.output, renew=True)
         took = time.monotonic() - began
         log.say(f"the environment {environment} is ready after {took:.1f} s")
         problems = check_imports(
             self._executor,
             version,
             task_id=build.id,
-            scratch_root=self._contents.cache_dir / "unpacking",
             tell=log.output,
             explain=log.add,
         )

@@ -20,7 +20,7 @@ def read_file(scope: AttemptScope, params: Mapping[str, Any]) -> Json:
     name = f"read-{scope.new_id()}"
     return {
         "scratch": name,
-        "owned": _place(scope, record, name),
+        "owned": _place(scope, record, os.path.join(scope.scratch_dir, name)),
         "fileName": record.name,
         "file": record.pointer.to_plain(),
         "metadata": dict(object_metadata(record)),
@@ -57,15 +57,20 @@ def get_presigned_url(scope: AttemptScope, params: Mapping[str, Any]) -> Json:
         return {"url": url, "scratch": None}
     # Named as the file is, in a folder of its own: readers go by the extension.
     folder = f"url-{scope.new_id()}"
-    os.mkdir(os.path.join(scope.scratch_dir, folder))
-    name = f"{folder}/{record.name}"
-    _place(scope, record, name)
-    return {"url": None, "scratch": name}
+    path = os.path.join(scope.scratch_dir, folder)
+    os.mkdir(path)
+    # The task may put a link in its place at any moment.
+    opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(opened, 0o755)
+        _place(scope, record, f"/proc/self/fd/{opened}/{record.name}")
+    finally:
+        os.close(opened)
+    return {"url": None, "scratch": f"{folder}/{record.name}"}
 
 
-def _place(scope: AttemptScope, record: FileRecord, name: str) -> bool:
+def _place(scope: AttemptScope, record: FileRecord, target: str) -> bool:
     """Put a file into the scratch folder; return whether it is the task's to keep."""
-    target = os.path.join(scope.scratch_dir, name)
     path = scope.files.bytes.local_path(record.blob)
     if path is not None and scope.link_reads:
         os.symlink(path, target)
@@ -74,4 +79,5 @@ def _place(scope: AttemptScope, record: FileRecord, name: str) -> bool:
 
     with scope.files.bytes.open(record.blob) as source, open(target, "xb") as copy:
         shutil.copyfileobj(source, copy, 1024 * 1024)
+        os.fchmod(copy.fileno(), 0o644)  # the task may be another user, in a folder of its own
     return True

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from stepline.errors import Location, PlatformError, Problem
@@ -25,7 +22,6 @@ def check_imports(
     version: ScriptVersion,
     *,
     task_id: str,
-    scratch_root: Path,
     tell: Callable[[str], None],
     explain: Callable[[str], None],
 ) -> list[Problem]:
@@ -35,7 +31,6 @@ def check_imports(
         executor: Has prepared the version.
         version: The task script.
         task_id: Prefix of the ids under which the executor knows the imports.
-        scratch_root: Folder for temporary folders.
         tell: Told each line that an import prints.
         explain: Told the traceback of each import that fails.
 
@@ -46,11 +41,10 @@ def check_imports(
         PlatformError: It is not known whether a function can be imported.
     """
     problems = []
-    scratch_root.mkdir(parents=True, exist_ok=True)
     for number, function in enumerate(version.script.functions):
-        with tempfile.TemporaryDirectory(dir=scratch_root, prefix=f"{os.getpid()}-") as scratch:
-            request = _request(f"{task_id}-{number}", function, version)
-            outcome = executor.run(version, request, services=_Silent(tell), scratch=scratch)
+        request = _request(f"{task_id}-{number}", function, version)
+        with executor.seat(version, request.limits) as seat:
+            outcome = seat.run(request, services=_Silent(tell))
         if outcome.kind in _NOTHING_KNOWN:
             raise PlatformError(f"the import was broken off: {outcome.message}", retryable=True)
         if not outcome.succeeded:

@@ -25,6 +25,7 @@ class RetryWords:
         env: Variables for tasks.
         executor: Name of the executor.
         isolation: How tasks are kept apart.
+        network: What tasks may reach.
     """
 
     protocol: Path
@@ -33,6 +34,7 @@ class RetryWords:
     env: Mapping[str, str]
     executor: str | None
     isolation: str | None
+    network: str | None = None
 
 
 def check_retry(words: RetryWords, record: Mapping[str, Any], *, path: str) -> None:
@@ -84,10 +86,14 @@ def _different(words: RetryWords, record: Mapping[str, Any]) -> Iterator[tuple[s
     for name, text in words.env.items():
         if text != executor["taskEnv"].get(name):
             yield f"--env {name}={text}", executor["taskEnv"].get(name)
-    if words.executor not in (None, executor["name"]):
-        yield f"--executor {words.executor}", executor["name"]
-    if words.isolation not in (None, executor["isolation"]):
-        yield f"--isolation {words.isolation}", executor["isolation"]
+    chosen = {
+        "executor": (words.executor, executor["name"]),
+        "isolation": (words.isolation, executor["isolation"]),
+        "network": (words.network, executor["limits"]["network"]),
+    }
+    for option, (given_word, kept) in chosen.items():
+        if given_word not in (None, kept):
+            yield f"--{option} {given_word}", kept
 
 
 def _same(given: Path, *recorded: str | None) -> bool:

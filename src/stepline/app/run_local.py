@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from stepline.app.config_values import read_values
 from stepline.app.file_views import input_file_value
 from stepline.app.masking import Masker
 from stepline.app.run_secrets import RunSecrets, SecretSource
-from stepline.app.scratch import ScratchFolders
 from stepline.app.workflow_record import Origin, workflow_record
 from stepline.app.workflow_runner import Reporter, WorkflowRunner
 from stepline.engine import create_workflow
@@ -23,6 +23,7 @@ from stepline.errors import ConfigError, Location, UserError
 from stepline.frozen import frozen
 from stepline.model.file import FileRecord
 from stepline.model.protocol import Protocol, TaskReference, TriggerType
+from stepline.model.task import Confinement
 from stepline.model.workflow import StepDefaults, Workflow
 from stepline.ports.executor import Executor, ExecutorOptions, ScriptVersion
 from stepline.ports.lake import LocalLake
@@ -43,7 +44,6 @@ class RunPorts:
         clock: Returns seconds since the epoch.
         sleep: Waits for a number of seconds.
         new_id: Returns an identifier that nothing else has.
-        scratch_root: Folder in which attempts get a scratch folder each.
         cache_dir: Folder for what may be kept between runs.
     """
 
@@ -55,7 +55,6 @@ class RunPorts:
     clock: Callable[[], float]
     sleep: Callable[[float], None]
     new_id: Callable[[], str]
-    scratch_root: str
     cache_dir: Path
 
 
@@ -74,6 +73,7 @@ class RunRequest:
         secrets: Sources by config key.
         executor: Name of the executor.
         options: How it is to treat tasks.
+        confinement: Surroundings of tasks.
         lake: Folder of further files, or None.
         ids: Folder of schemas, or None.
         place: Where tasks are told that they run.
@@ -92,6 +92,7 @@ class RunRequest:
     secrets: Mapping[str, SecretSource]
     executor: str
     options: ExecutorOptions
+    confinement: Confinement = Confinement()
     lake: str | None = None
     ids: str | None = None
     place: Place = Place()
@@ -154,8 +155,10 @@ def run_local(request: RunRequest, *, ports: RunPorts, reporter: Reporter) -> Ru
             StepDefaults(memory_mb=request.versions[step.task].script.memory_mb)
             for step in protocol.steps
         ],
+        confinement=request.confinement,
     )
-    return session.drive(WorkflowState(workflow, {}), WorkflowStarted(), reporter=reporter)
+    state = WorkflowState(workflow, {})
+    return session.drive(state, WorkflowStarted(), reporter=reporter, renew=True)
 
 
 def retry_local(
@@ -212,11 +215,13 @@ class _Session:
         )
         self.secrets.check()
 
-    def drive(self, state: WorkflowState, event: Event, *, reporter: Reporter) -> RunResult:
+    def drive(
+        self, state: WorkflowState, event: Event, *, reporter: Reporter, renew: bool = False
+    ) -> RunResult:
         request, ports = self._request, self._ports
         executor = ports.executor(request.executor, request.options)
         try:
-            self._prepare(executor)
+            self._prepare(executor, renew=renew)
             runner = WorkflowRunner(
                 platform=self._platform(executor),
                 secrecy=Secrecy(self.secrets, self._masker),
@@ -225,6 +230,11 @@ class _Session:
                 clock=ports.clock,
                 sleep=ports.sleep,
                 place=request.place,
+                environments={
+                    step: str(attempts[-1]["environment"])
+                    for step, attempts in state.attempts.items()
+                    if attempts
+                },
             )
             workflow = runner.run(state.workflow, event)
         finally:
@@ -238,13 +248,14 @@ class _Session:
         )
         return RunResult(workflow, record)
 
-    def _prepare(self, executor: Executor) -> None:
+    def _prepare(self, executor: Executor, *, renew: bool) -> None:
         """Make all environments before the first step, and let its worker start."""
+        prepare = partial(executor.prepare, renew=renew)
         request = self._request
         for step in request.protocol.steps[:1]:
             self._of_its_folder(executor.warm_up, request.versions[step.task])
         for version in request.versions.values():
-            self._of_its_folder(executor.prepare, version)
+            self._of_its_folder(prepare, version)
 
     def _of_its_folder(
         self, act: Callable[[ScriptVersion], object], version: ScriptVersion
@@ -267,7 +278,6 @@ class _Session:
             schemas=ports.schemas,
             now=ports.now,
             new_id=ports.new_id,
-            scratch=ScratchFolders(ports.scratch_root),
             bucket=self._request.bucket,
         )
 

@@ -19,7 +19,7 @@ from stepline.errors import ConfigError, Location, ProtocolError
 from stepline.frozen import frozen
 from stepline.model.file import FilePointer, FileRecord
 from stepline.model.protocol import Protocol, TaskReference
-from stepline.model.task import Isolation
+from stepline.model.task import Confinement, Isolation
 from stepline.model.values import Json
 from stepline.parsing import Parsed
 from stepline.ports.executor import ExecutorOptions, ScriptVersion
@@ -36,6 +36,7 @@ class Machine:
         lake: Files.
         executor: Name of the executor.
         options: How it is to treat tasks.
+        confinement: Surroundings of tasks.
         warn: Told what the author should know.
     """
 
@@ -45,6 +46,7 @@ class Machine:
     executor: str
     options: ExecutorOptions
     warn: Callable[[str], None]
+    confinement: Confinement = Confinement()
 
 
 @frozen(kw_only=True)
@@ -114,6 +116,7 @@ def plan_run(words: RunWords, machine: Machine) -> RunRequest:
         secrets={key: parse_source(key, text) for key, text in words.secrets.items()},
         executor=machine.executor,
         options=machine.options,
+        confinement=machine.confinement,
         lake=str(words.lake) if words.lake else None,
         ids=str(words.ids) if words.ids else None,
     )
@@ -217,6 +220,7 @@ def plan_retry(
             isolation=Isolation(executor["isolation"]),
             allow_before_install=executor["allowBeforeInstall"],
         ),
+        confinement=workflow.confinement,
         lake=record["lake"],
         ids=record["ids"],
     )
@@ -308,6 +312,7 @@ def plan_call(
         secrets={key: parse_source(key, text) for key, text in secrets.items()},
         executor=machine.executor,
         options=machine.options,
+        confinement=machine.confinement,
     )
 
 

@@ -19,6 +19,7 @@ from stepline.app.workflow_runner import StepAttempt
 from stepline.errors import ConfigError, Location
 from stepline.frozen import frozen
 from stepline.model.protocol import Protocol
+from stepline.model.task import Confinement
 from stepline.model.task_script import TaskScript
 from stepline.model.workflow import StepDefaults, StepState, StepStatus, Workflow, WorkflowStatus
 from stepline.ports.executor import ExecutorOptions, ScriptVersion
@@ -101,6 +102,7 @@ def workflow_record(
             "isolation": options.isolation.value,
             "taskEnv": dict(options.task_env),
             "allowBeforeInstall": options.allow_before_install,
+            "limits": workflow.confinement.to_plain(),
         },
         "steps": [
             _step(workflow, index, origin, [a for a in attempts if a.step == index])
@@ -192,6 +194,7 @@ def restore_workflow(
         config=record["config"],
         pipeline_id=record["pipelineId"],
         step_defaults=tuple(StepDefaults(memory_mb=script.memory_mb) for script in scripts),
+        confinement=Confinement.from_plain(record["executor"].get("limits", {})),
         status=WorkflowStatus(record["status"]),
         steps=tuple(_restored_step(step) for step in record["steps"]),
         started_at=record["startedAt"],

@@ -77,6 +77,7 @@ class WorkflowRunner:
         clock: Returns seconds since the epoch.
         sleep: Waits for a number of seconds.
         place: Where tasks are told that they run.
+        environments: What earlier runs attempted steps in, by step.
         attempts: Every attempt so far, in order.
     """
 
@@ -87,6 +88,7 @@ class WorkflowRunner:
     clock: Callable[[], float]
     sleep: Callable[[float], None]
     place: Place = field(default_factory=Place)
+    environments: Mapping[int, str] = field(default_factory=dict)
     attempts: list[StepAttempt] = field(default_factory=list)
 
     def run(self, workflow: Workflow, event: Event) -> Workflow:
@@ -125,6 +127,7 @@ class WorkflowRunner:
                 version=self.versions[workflow.protocol.steps[command.step].task],
                 place=self.place,
                 now=self.platform.now(),
+                environment=self._environment(command.step),
             ),
             self.platform,
             secrecy=self.secrecy,
@@ -134,6 +137,11 @@ class WorkflowRunner:
         self.attempts.append(StepAttempt(command.step, command.attempt, record))
         self.reporter.attempt_finished(attempt, record)
         return AttemptFinished(command.step, command.attempt, record.outcome, at=self.clock())
+
+    def _environment(self, step: int) -> str:
+        """Return what the newest attempt at a step ran in, in this run or an earlier one."""
+        own = [each.record.environment for each in self.attempts if each.step == step]
+        return next(filter(None, reversed(own)), self.environments.get(step, ""))
 
     def _log(self, attempt: Attempt, lines: Sequence[LogLine]) -> None:
         for line in lines:

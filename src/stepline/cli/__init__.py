@@ -20,6 +20,8 @@ COMMANDS = {
     "serve": "Take in files and run pipelines on them.",
     "put": "Publish a task script or a protocol.",
     "artifact": "Show, fetch and delete what is published.",
+    "base": "Build, list and remove base images.",
+    "image": "Build, test, show, push and remove images of task scripts.",
     "setting": "Set, list and delete shared settings.",
     "secret": "Set, list and delete secrets.",
     "pipeline": "Set, show, pause and delete pipelines.",

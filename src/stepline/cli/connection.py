@@ -71,6 +71,11 @@ def find_connection(
     )
 
 
+def names_service(environ: Mapping[str, str]) -> bool:
+    """Tell whether a service is known without options."""
+    return bool(_from_environ(environ)) or HOME_FILE.exists()
+
+
 def _behind_options(
     options: Mapping[str, Any], config: Path | None, environ: Mapping[str, str]
 ) -> tuple[dict[str, Any], str]:

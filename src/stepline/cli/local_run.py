@@ -9,13 +9,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
 from stepline import settings
-from stepline.app.folders import remove_folder
 from stepline.app.run_local import RunPorts, RunResult
 from stepline.app.run_plan import Machine
 from stepline.app.workflow_runner import Attempt
@@ -25,10 +25,11 @@ from stepline.cli.interrupts import Interrupted, interruptible
 from stepline.cli.progress import Progress, make_progress
 from stepline.errors import Location, PlatformError, SettingsError, TaskError
 from stepline.frozen import frozen
-from stepline.model.task import Isolation, OutcomeKind
+from stepline.model.task import Confinement, Isolation, Network, OutcomeKind
 from stepline.model.workflow import Workflow, WorkflowStatus
-from stepline.ports.executor import ExecutorOptions, LogLine
+from stepline.ports.executor import Executor, ExecutorOptions, LogLine
 from stepline.ports.lake import LOG_NAME, RECORD_FILES, RECORD_NAME
+from stepline.workers.folders import remove_folder
 
 _SHOWN_CHARACTERS = 2000
 
@@ -43,6 +44,8 @@ class Choices:
     env: tuple[str, ...]
     executor: str | None
     isolation: str | None
+    network: str | None
+    fresh: bool
     allow_before_install: bool
     json_output: bool
 
@@ -61,6 +64,12 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Choice([each.value for each in Isolation]),
             help="How tasks are kept apart.",
         ),
+        click.option(
+            "--network",
+            type=click.Choice([each.value for each in Network]),
+            help="What tasks may reach; host if not given.",
+        ),
+        click.option("--fresh", is_flag=True, help="Run each task where nothing else ran."),
         click.option(
             "--allow-before-install",
             is_flag=True,
@@ -102,7 +111,7 @@ class LocalRun:
         self.choices = choices
         self.settings = read_settings_file(environ)
         self.cache_dir = settings.cache_dir(environ)
-        self.plugins = Plugins(self.cache_dir, environ)
+        self.plugins = Plugins(self.cache_dir, environ, self.settings)
         self.plugins.load_all(self.settings.plugins)
         self.workflow_id = _new_id()
         self.out = choices.out or Path(".stepline", "runs", self.workflow_id)
@@ -133,8 +142,14 @@ class LocalRun:
             allow_before_install=(
                 self.choices.allow_before_install or self.settings.allow_before_install
             ),
-            tell=lambda text: click.echo(f"{text} ...", err=True),
+            tell=lambda text: click.echo(text, err=True),
         )
+
+    @property
+    def confinement(self) -> Confinement:
+        """Surroundings of the tasks."""
+        network = Network(self.choices.network or Network.HOST.value)
+        return Confinement(network=network, fresh=self.choices.fresh)
 
     @property
     def machine(self) -> Machine:
@@ -145,6 +160,7 @@ class LocalRun:
             lake=self.lake,
             executor=self.executor,
             options=self.options,
+            confinement=self.confinement,
             warn=lambda text: click.echo(f"warning: {text}", err=True),
         )
 
@@ -167,16 +183,18 @@ class LocalRun:
         ids = self.choices.ids
         return RunPorts(
             lake=self.lake,
-            executor=self.plugins.executor,
+            executor=self._executor,
             secret_backend=self.plugins.secret_backend,
             schemas=self.plugins.schema_source(ids) if ids else None,
             now=_now,
             clock=time.time,
             sleep=time.sleep,
             new_id=lambda: next(self._ids, None) or _new_id(),
-            scratch_root=str(self.work / "scratch"),
             cache_dir=self.cache_dir,
         )
+
+    def _executor(self, name: str, options: ExecutorOptions) -> Executor:
+        return self.plugins.executor(name, replace(options, scratch=str(self.work / "scratch")))
 
     @contextmanager
     def session(self, names: Sequence[str]) -> Iterator[Progress]:

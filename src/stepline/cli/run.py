@@ -110,6 +110,7 @@ def _check_words(run: LocalRun, words: RunWords, record: Mapping[str, Any], path
         env=parse_pairs(run.choices.env, option="--env"),
         executor=run.choices.executor,
         isolation=run.choices.isolation,
+        network=run.choices.network,
     )
     check_retry(given, record, path=str(path))
 

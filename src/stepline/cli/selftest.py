@@ -15,6 +15,7 @@ from stepline.errors import SettingsError, SteplineError
 
 if TYPE_CHECKING:
     from stepline.server.selftest.crash import CrashReport
+    from stepline.settings import Settings
 
 _SHOWN = 5
 _FAILED = 1
@@ -30,6 +31,10 @@ _FAILED = 1
     help="Kills at random moments.",
 )
 @click.option("--every-point", is_flag=True, help="Also kill it before and after each commit.")
+@click.option(
+    "--executor",
+    help="Executor of the service.  [default: that of the settings, or process]",
+)
 @click.option("--seed", type=int, help="Seed of chance, to do the same again.")
 @click.option("--keep", is_flag=True, help="Keep the folder of the test, and name it.")
 @click.option("--json", "json_output", is_flag=True, help="Print JSON.")
@@ -38,6 +43,7 @@ def command(
     kills: int,
     *,
     every_point: bool,
+    executor: str | None,
     seed: int | None,
     keep: bool,
     json_output: bool,
@@ -58,6 +64,7 @@ def command(
         kills=kills,
         every_point=every_point,
         seed=secrets.randbelow(1 << 31) if seed is None else seed,
+        settings=_settings(executor),
     )
     base = Path(tempfile.mkdtemp(prefix="stepline-selftest-"))
     try:
@@ -73,6 +80,16 @@ def command(
     else:
         _show(report)
     return _FAILED if report.findings.total else 0
+
+
+def _settings(executor: str | None) -> Settings:
+    """Return what the service is set to: as the environment says, but for its isolation."""
+    from stepline import settings
+
+    own = settings.read_settings("", path="", environ=os.environ)
+    return settings.Settings(
+        executor=executor or own.executor, images_dir=own.images_dir, bases=own.bases
+    )
 
 
 def _tell(line: str) -> None:

@@ -90,7 +90,7 @@ def command(
         **{name: value for name, value in chosen.items() if value is not None},
     )
     cache_dir = settings.cache_dir(os.environ)
-    plugins = Plugins(cache_dir, os.environ)
+    plugins = Plugins(cache_dir, os.environ, values)
     plugins.load_all(values.plugins)
     with listen(host, port) as socket:
         url = (public_url or url_of(socket)).rstrip("/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from stepline.model.protocol import Protocol
+from stepline.model.task import Confinement
 from stepline.model.values import Json
 from stepline.model.workflow import RetryPolicy, StepDefaults, StepState, Workflow
 
@@ -19,6 +20,7 @@ def create_workflow(
     pipeline_id: str = "",
     retry: RetryPolicy | None = None,
     step_defaults: Sequence[StepDefaults] = (),
+    confinement: Confinement | None = None,
 ) -> Workflow:
     """Return a workflow that waits for `WorkflowStarted`.
 
@@ -31,6 +33,7 @@ def create_workflow(
         pipeline_id: Identifier of the pipeline.
         retry: Retry settings; None means one attempt per step.
         step_defaults: One per step, or none at all for the platform's defaults.
+        confinement: Surroundings of the tasks; None means the platform's default.
 
     Raises:
         ValueError: ``step_defaults`` has neither no entry nor one per step.
@@ -45,6 +48,7 @@ def create_workflow(
         pipeline_id=pipeline_id,
         retry=RetryPolicy() if retry is None else retry,
         step_defaults=tuple(step_defaults) or (StepDefaults(),) * len(protocol.steps),
+        confinement=confinement or Confinement(),
         steps=(StepState(),) * len(protocol.steps),
         started_at=started_at,
     )

@@ -22,12 +22,15 @@ def retry_delay(policy: RetryPolicy, outcomes: tuple[TaskOutcome, ...]) -> float
     A lost attempt says nothing about the function, so it is made up for under
     every behaviour, ``off`` included, and does not count as a retry. The wait
     then grows exponentially, for whatever took the worker may still be there.
+    An outcome that says itself that it is final is.
 
     Args:
         policy: The pipeline's retry settings.
         outcomes: Of all attempts of the step so far, the newest last; at least one.
     """
     newest = outcomes[-1]
+    if newest.final:
+        return None
     lost = sum(outcome.kind is OutcomeKind.LOST for outcome in outcomes)
     if newest.kind is OutcomeKind.LOST:
         if lost > MAX_LOST_ATTEMPTS:

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from stepline.frozen import frozen
+from stepline.model.task import Confinement
 from stepline.model.values import Json
 from stepline.model.workflow import RetryBehavior, RetryPolicy
 
@@ -98,6 +99,7 @@ class PipelineSpec:
         steps_memory_mb: Memory by step id, MiB; wins over the step's own.
         retry: When failed steps are attempted again.
         timeout_s: Wall-clock limit of a step that sets none, seconds.
+        confinement: Surroundings of its tasks.
         priority: 1 to 10; higher ones go first.
         max_parallel: Workflows in progress at a time; 0 for any number.
         run_on_deleted: Whether deleting a file is an event too.
@@ -112,6 +114,7 @@ class PipelineSpec:
     steps_memory_mb: Mapping[str, int] = field(default_factory=dict)
     retry: RetryPolicy = RetryPolicy(behavior=RetryBehavior.EXPONENTIAL)
     timeout_s: float | None = None
+    confinement: Confinement = Confinement()
     priority: int = DEFAULT_PRIORITY
     max_parallel: int = 0
     run_on_deleted: bool = False

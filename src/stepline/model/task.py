@@ -10,8 +10,9 @@ Source:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from enum import Enum
+from typing import Any
 
 from stepline.frozen import frozen
 from stepline.model.values import Json
@@ -56,6 +57,7 @@ class Limits:
         cpus: Processors, as a share of time.
         tmp_bytes: Scratch space, bytes.
         network: What the task may reach.
+        fresh: Whether nothing else may have run, or run later, where it runs.
     """
 
     memory_mb: int | None = DEFAULT_MEMORY_MB
@@ -66,6 +68,47 @@ class Limits:
     cpus: float | None = None
     tmp_bytes: int | None = None
     network: Network = Network.HOST
+    fresh: bool = False
+
+
+@frozen
+class Confinement:
+    """What a pipeline, or a person, says about the surroundings of all tasks of a workflow.
+
+    Attributes:
+        network: What they may reach.
+        fresh: Whether each runs where nothing else ran, or will.
+        pids: Processes and threads, or None for any number.
+        cpus: Processors, as a share of time, or None.
+        tmp_mb: Temporary space, MiB, or None.
+    """
+
+    network: Network = Network.HOST
+    fresh: bool = False
+    pids: int | None = None
+    cpus: float | None = None
+    tmp_mb: int | None = None
+
+    def apply(self, limits: Limits) -> Limits:
+        """Return limits with these in place of their own."""
+        return replace(
+            limits,
+            network=self.network,
+            fresh=self.fresh,
+            pids=self.pids,
+            cpus=self.cpus,
+            tmp_bytes=None if self.tmp_mb is None else self.tmp_mb * 1024 * 1024,
+        )
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return what is set, as plain JSON."""
+        plain = {**vars(self), "network": self.network.value}
+        return {name: value for name, value in plain.items() if value is not None}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Confinement:
+        """Rebuild it from what `to_plain` returned."""
+        return cls(**{**plain, "network": Network(plain.get("network", Network.HOST))})
 
 
 @frozen
@@ -132,6 +175,7 @@ class TaskOutcome:
         signal: Number of the signal that ended it, or None.
         duration_s: Wall-clock seconds from start to end.
         peak_memory_bytes: Largest resident size seen, bytes, or None.
+        final: Whether another attempt would come to the same, whatever the pipeline asks for.
     """
 
     kind: OutcomeKind
@@ -142,6 +186,7 @@ class TaskOutcome:
     signal: int | None = None
     duration_s: float = 0.0
     peak_memory_bytes: int | None = None
+    final: bool = False
 
     @property
     def succeeded(self) -> bool:

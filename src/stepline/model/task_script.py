@@ -61,6 +61,34 @@ class Function:
         return cls(**{**plain, "allowed_ids": allowed})
 
 
+@frozen(kw_only=True)
+class ImageChoices:
+    """What config.json says about the image, under ``image``.
+
+    Attributes:
+        reference: An image of a registry to use as the base; empty for the runtime's own.
+        command: What the image runs when it is started plainly; empty for the base's.
+        groups: Dependency groups of ``pyproject.toml`` to install, from the lock file
+            beside it, in place of ``requirements.txt``; empty for the latter.
+        system: Debian packages to install.
+        components: Folders of Python projects in the script's folder, installed from source.
+        max_bytes: Largest size of the image, bytes; None for any.
+    """
+
+    reference: str = ""
+    command: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    system: tuple[str, ...] = ()
+    components: tuple[str, ...] = ()
+    max_bytes: int | None = None
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> ImageChoices:
+        """Rebuild the choices from their fields as plain JSON."""
+        lists = {name: tuple(value) for name, value in plain.items() if isinstance(value, list)}
+        return cls(**{**plain, **lists})
+
+
 @frozen
 class TaskScript:
     """A validated config.json.
@@ -70,12 +98,14 @@ class TaskScript:
         runtime: Python asked for, ``3.N``, or None when config.json does not say.
         memory_mb: Default memory of a task in MiB, or None.
         extra: Keys that are kept without effect (``sdkVersion`` and the like).
+        image: What it says about its image.
     """
 
     functions: tuple[Function, ...]
     runtime: str | None = None
     memory_mb: int | None = None
     extra: dict[str, Json] = field(default_factory=dict)
+    image: ImageChoices = ImageChoices()
 
     def find(self, slug: str) -> Function | None:
         """Return the function with this slug, or None."""
@@ -83,13 +113,15 @@ class TaskScript:
 
     def to_plain(self) -> dict[str, Any]:
         """Return every field as plain JSON."""
-        return {**vars(self), "functions": [function.to_plain() for function in self.functions]}
+        functions = [function.to_plain() for function in self.functions]
+        return {**vars(self), "functions": functions, "image": dict(vars(self.image))}
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> TaskScript:
         """Rebuild a task script from what `to_plain` returned."""
         functions = tuple(Function.from_plain(function) for function in plain["functions"])
-        return cls(**{**plain, "functions": functions})
+        image = ImageChoices.from_plain(plain["image"])
+        return cls(**{**plain, "functions": functions, "image": image})
 
 
 @frozen

@@ -8,7 +8,7 @@ from enum import Enum
 
 from stepline.frozen import frozen
 from stepline.model.protocol import Protocol
-from stepline.model.task import TaskOutcome
+from stepline.model.task import Confinement, TaskOutcome
 from stepline.model.values import Json
 
 
@@ -121,6 +121,7 @@ class Workflow:
         pipeline_id: Identifier of the pipeline.
         retry: Retry settings.
         step_defaults: One per step.
+        confinement: Surroundings of its tasks.
         status: Status of the workflow.
         steps: One state per step of the protocol.
         started_at: ISO 8601 time of creation.
@@ -135,6 +136,7 @@ class Workflow:
     pipeline_id: str = ""
     retry: RetryPolicy = RetryPolicy()
     step_defaults: tuple[StepDefaults, ...] = ()
+    confinement: Confinement = Confinement()
     status: WorkflowStatus = WorkflowStatus.PENDING
     steps: tuple[StepState, ...] = ()
     started_at: str = ""

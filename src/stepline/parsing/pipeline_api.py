@@ -24,6 +24,7 @@ from stepline.parsing.nodes import Mapping, Node, Scalar
 from stepline.parsing.pipeline_conditions import condition_of_tree, tree_of
 from stepline.parsing.pipeline_parts import (
     config_of,
+    confinement_of,
     flag_of,
     labels_of,
     memory_of,
@@ -43,6 +44,7 @@ _READERS: dict[str, Any] = {
         "steps_memory_mb",
         partial(memory_of, memory_key="memoryInMB", ignored=("runInLambda",)),
     ),
+    "limits": ("confinement", confinement_of),
     "runOnDeleted": ("run_on_deleted", flag_of),
 }
 _NUMBERS = {
@@ -139,6 +141,7 @@ def spec_to_api(
         "triggerCondition": condition,
         "pipelineConfig": {key: _shown(each, prefix) for key, each in spec.config.items()},
         "stepsConfig": {step: {"memoryInMB": mb} for step, mb in spec.steps_memory_mb.items()},
+        "limits": spec.confinement.to_plain(),
         "priority": spec.priority,
         "retryBehavior": spec.retry.behavior.value,
         "retryConfiguration": dict(

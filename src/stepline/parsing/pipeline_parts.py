@@ -12,9 +12,12 @@ from stepline.expressions.suggest import nearest_hint
 from stepline.model.file_rules import label_problems
 from stepline.model.pipeline import Schedule
 from stepline.model.pipeline_rules import (
+    MAX_CPUS,
     MAX_MEMORY_MB,
+    MAX_PIDS,
     MAX_RETRIES,
     MAX_RETRY_DELAY_S,
+    MAX_TMP_MB,
     NAME_CHARACTERS,
     SECRET_NAME,
     SECRET_NAME_RULE,
@@ -25,6 +28,7 @@ from stepline.model.pipeline_rules import (
     zone_names,
     zone_problem,
 )
+from stepline.model.task import Confinement, Network
 from stepline.model.values import Json
 from stepline.model.workflow import RetryBehavior, RetryPolicy
 from stepline.parsing.checker import (
@@ -40,6 +44,8 @@ from stepline.parsing.nodes import Mapping, Node, Scalar
 from stepline.parsing.versions import Version
 
 PROTOCOL_FORM = "namespace/slug:version, such as private-demo/push:v1.0.0"
+_CONFINEMENT = ("network", "fresh", "pids", "cpus", "tmp_mb")
+NETWORKS = tuple(network.value for network in Network)
 BEHAVIORS = tuple(behavior.value for behavior in RetryBehavior)
 
 _NAME = re.compile(rf"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{{0,{NAME_CHARACTERS - 2}}}\S)?")
@@ -169,6 +175,32 @@ def memory_of(
         if size is not None:
             found[step] = size
     return found
+
+
+def confinement_of(checker: Checker, node: Node, *, source: str) -> Confinement:
+    """Return the surroundings of tasks."""
+    inner = checker.mapping(node, source, known=_CONFINEMENT, required=())
+    entries = inner.entries if inner else {}
+    network = checker.choice(entries.get("network"), join(source, "network"), among=NETWORKS)
+    pids, tmp = (
+        checker.integer(entries.get(key), join(source, key), low=1, high=high)
+        for key, high in (("pids", MAX_PIDS), ("tmp_mb", MAX_TMP_MB))
+    )
+    return Confinement(
+        network=Network(network) if network in NETWORKS else Network.HOST,
+        fresh=bool(checker.boolean(entries.get("fresh"), join(source, "fresh"))),
+        pids=pids,
+        cpus=_cpus(checker, entries.get("cpus"), join(source, "cpus")),
+        tmp_mb=tmp,
+    )
+
+
+def _cpus(checker: Checker, node: Node | None, source: str) -> float | None:
+    cpus = checker.number(node, source)
+    if cpus is not None and node is not None and not 0 < cpus <= MAX_CPUS:
+        what = f"`{source}` must be more than 0 and at most {MAX_CPUS}, not {cpus}"
+        checker.error("out-of-range", what, at=node, source=source)
+    return None if cpus is None else float(cpus)
 
 
 def retry_of(

@@ -22,6 +22,7 @@ from stepline.parsing.pipeline_conditions import condition_of
 from stepline.parsing.pipeline_parts import (
     PROTOCOL_FORM,
     config_of,
+    confinement_of,
     flag_of,
     labels_of,
     memory_of,
@@ -163,6 +164,7 @@ _READERS: dict[str, tuple[str, _Reader]] = {
     "retry": ("retry", _retry),
     "timeout_minutes": ("timeout_s", _timeout),
     "steps": ("steps_memory_mb", _steps),
+    "limits": ("confinement", confinement_of),
     "run_on_deleted": ("run_on_deleted", flag_of),
 }
 KEYS = tuple(_READERS)
@@ -188,7 +190,7 @@ def _positions(root: Mapping) -> dict[str, tuple[int, int]]:
     for key, node in root.entries.items():
         at = node if node.line == root.keys[key].line else root.keys[key]
         found[key] = (at.line, at.column)
-    for key in ("config", "steps", "trigger", "retry"):
+    for key in ("config", "steps", "trigger", "retry", "limits"):
         section = root.entries.get(key)
         if isinstance(section, Mapping):
             for name, item in section.keys.items():

@@ -10,6 +10,7 @@ import keyword
 
 from stepline.model.task_script import Function, IdsReference, TaskScript
 from stepline.parsing.checker import Checker, join
+from stepline.parsing.image_choices import image_choices, image_positions
 from stepline.parsing.json_tree import parse_json
 from stepline.parsing.nodes import Mapping, Node, Scalar, Sequence
 from stepline.parsing.result import Parsed
@@ -23,6 +24,7 @@ KEYS = (
     "runnerType",
     "maxCount",
     "memoryInMB",
+    "image",
 )
 MAX_MEMORY_MB = 8192
 MAX_COUNT = 50
@@ -42,7 +44,8 @@ def parse_config(text: str, *, path: str) -> Parsed[TaskScript]:
 
     Returns:
         The model, unless there are errors, and all problems. `Parsed.positions` has
-        the places of the functions, as ``functions[0].slug``.
+        the places of the functions, as ``functions[0].slug``, and of what stands under
+        ``image``.
     """
     checker = Checker(parse_json(text, path=path))
     root = checker.root()
@@ -69,6 +72,7 @@ def _task_script(checker: Checker, root: Mapping) -> TaskScript:
         runtime=_runtime(checker, root),
         memory_mb=memory,
         extra={**known, **kept},
+        image=image_choices(checker, entries.get("image")),
     )
 
 
@@ -173,4 +177,4 @@ def _positions(root: Mapping) -> dict[str, tuple[int, int]]:
     for index, item in enumerate(functions.items if isinstance(functions, Sequence) else ()):
         for key, node in item.entries.items() if isinstance(item, Mapping) else ():
             found[f"functions[{index}].{key}"] = (node.line, node.column)
-    return found
+    return {**found, **image_positions(root.entries.get("image"))}

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import field
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from stepline.errors import PlatformError
 from stepline.frozen import frozen
-from stepline.model.task import Isolation, TaskOutcome, TaskRequest
+from stepline.model.task import Isolation, Limits, TaskOutcome, TaskRequest
 from stepline.model.task_script import TaskScript
 from stepline.ports.freed import Freed
+
+if TYPE_CHECKING:
+    from stepline.ports.engine import ContainerEngine
+    from stepline.ports.images import Images
 
 
 class LogLine(NamedTuple):
@@ -51,6 +57,14 @@ def _say_nothing(text: str) -> None:
     """Nobody wants to know."""
 
 
+def _no_images() -> Images:
+    raise PlatformError("there are no images here")
+
+
+def _no_engine() -> ContainerEngine:
+    raise PlatformError("there is no container engine here")
+
+
 @frozen
 class ExecutorOptions:
     """How an executor is to treat all tasks of a run.
@@ -59,12 +73,19 @@ class ExecutorOptions:
         task_env: Environment variables that tasks get; recorded, so never secrets.
         isolation: How tasks are kept apart.
         allow_before_install: Let ``init/before_install`` run on this machine.
+        images: Returns the images of this machine, for executors that run tasks in them.
+        engine: Returns the container engine, for executors that use one.
+        scratch: Folder, of the executor alone and on the disk of the file store, for what
+            tasks and the platform share; made when it is needed. Empty: a temporary one.
         tell: Told in a few words of what takes long.
     """
 
     task_env: Mapping[str, str] = field(default_factory=dict)
     isolation: Isolation = Isolation.FORK
     allow_before_install: bool = False
+    images: Callable[[], Images] = _no_images
+    engine: Callable[[], ContainerEngine] = _no_engine
+    scratch: str = ""
     tell: Callable[[str], None] = _say_nothing
 
 
@@ -85,39 +106,83 @@ class TaskServices(Protocol):
         """Learn that user code begins, at ``at`` seconds since the epoch."""
 
 
+class Seat(Protocol):
+    """A place for one attempt, which nobody else has until it is given back.
+
+    Attributes:
+        scratch: Folder that the task and the platform share, for bulk bytes, as the
+            platform sees it. It is empty at first, and emptied when the seat is given back.
+        shares_paths: Whether the task sees the files of this machine under the same paths.
+    """
+
+    scratch: str
+    shares_paths: bool
+
+    def run(self, request: TaskRequest, *, services: TaskServices) -> TaskOutcome:
+        """Run one attempt, or only its import where it asks for no more, and wait for its end.
+
+        Args:
+            request: The attempt, with the limits that the seat was taken for.
+            services: Who answers the task's calls and takes its output.
+
+        Raises:
+            PlatformError: The attempt could not be started.
+        """
+
+
 class Executor(Protocol):
     """Runs attempts on one kind of environment."""
 
     name: str
 
-    def prepare(self, version: ScriptVersion) -> str:
+    def prepare(
+        self,
+        version: ScriptVersion,
+        *,
+        tell: Callable[[str], None] | None = None,
+        renew: bool = False,
+    ) -> str:
         """Make the environment of a version, or find it made.
+
+        Args:
+            version: The task script.
+            tell: Told what is going on, in place of the options' one.
+            renew: Whether another environment may take the place of one that was removed
+                and cannot be made the same again. It has no effect where environments are
+                known by what they are made of.
 
         Returns:
             What identifies the environment, for the attempt's record.
 
         Raises:
             UserError: The version's own files are at fault: a requirement that
-                cannot be installed, a hook that fails.
+                cannot be installed, a hook that fails; or its environment is gone, and
+                made again it is another one.
             PlatformError: This machine cannot make the environment.
         """
 
     def warm_up(self, version: ScriptVersion) -> None:
         """Start what a first task would wait for, and return at once."""
 
-    def run(
-        self, version: ScriptVersion, request: TaskRequest, *, services: TaskServices, scratch: str
-    ) -> TaskOutcome:
-        """Run one attempt, or only its import where it asks for no more, and wait for its end.
+    def seat(self, version: ScriptVersion, limits: Limits) -> AbstractContextManager[Seat]:
+        """Take a place for one attempt, and give it back at the end.
 
         Args:
             version: The task script, prepared before.
-            request: The attempt.
-            services: Who answers the task's calls and takes its output.
-            scratch: Folder that the task and the platform share, for bulk bytes.
+            limits: Those of the attempt.
 
         Raises:
-            PlatformError: The attempt could not be started.
+            SettingsError: This executor cannot hold one of the limits here.
+            PlatformError: There is no place.
+        """
+
+    def faults(self, *, anew: bool = False) -> Sequence[str]:
+        """Return why this executor can run no task at all now, a sentence each.
+
+        Empty while it can. The answer comes soon.
+
+        Args:
+            anew: Whether an answer of a moment ago is too old.
         """
 
     def cancel(self, task_id: str) -> None:

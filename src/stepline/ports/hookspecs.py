@@ -19,13 +19,16 @@ import pluggy
 
 if TYPE_CHECKING:
     from stepline.ports.durable_files import DurableFileStore
+    from stepline.ports.engine import ContainerEngine, CredentialSource
     from stepline.ports.executor import Executor, ExecutorOptions
+    from stepline.ports.images import ImageOptions, Images
     from stepline.ports.lake import LocalLake
     from stepline.ports.logs import LogStore
     from stepline.ports.schemas import SchemaSource
     from stepline.ports.secrets import SecretBackend, SecretStore
     from stepline.ports.state import State
     from stepline.ports.watcher import FolderWatcher, Found
+    from stepline.settings import RegistryLogin
 
 GROUP = "stepline"
 
@@ -44,6 +47,42 @@ def stepline_executor(
         options: How it is to treat tasks.
         cache_dir: Folder for what may be kept between runs, and may be lost.
         environ: Environment variables of the platform; not for tasks.
+    """
+
+
+@hookspec(firstresult=True)
+def stepline_images(name: str, options: ImageOptions, environ: Mapping[str, str]) -> Images | None:
+    """Provide the images of task scripts on this machine.
+
+    Args:
+        name: The adapter's name, such as ``local``.
+        options: Where they are kept, and what they are made of.
+        environ: Environment variables of the platform: proxies, index settings.
+    """
+
+
+@hookspec(firstresult=True)
+def stepline_engine(name: str, environ: Mapping[str, str]) -> ContainerEngine | None:
+    """Provide a container engine; it is connected when it is first used.
+
+    Args:
+        name: The engine's name, such as ``docker``.
+        environ: Environment variables of the platform, such as DOCKER_HOST.
+    """
+
+
+@hookspec(firstresult=True)
+def stepline_registry_credential(
+    kind: str, host: str, login: RegistryLogin, secret: str, environ: Mapping[str, str]
+) -> CredentialSource | None:
+    """Provide what a container registry asks for, made from what settings say.
+
+    Args:
+        kind: The kind of registry that settings name, such as ``ecr``.
+        host: The registry, with its port if it has one.
+        login: What settings say about it.
+        secret: The value that ``login.secret`` names; empty where it names none.
+        environ: Environment variables of the platform.
     """
 
 

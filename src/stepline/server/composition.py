@@ -94,12 +94,14 @@ def make_service(
         task_env=settings.task_env,
         isolation=Isolation(settings.isolation),
         allow_before_install=settings.allow_before_install,
+        scratch=str(home / "scratch"),
     )
+    plugins.stored_secrets = secrets = plugins.secret_store("encrypted", home / "secrets")
     ports = ServicePorts(
         state=state,
         store=plugins.file_store(home / "files"),
         logs=plugins.log_store(home / "logs"),
-        secrets=plugins.secret_store("encrypted", home / "secrets"),
+        secrets=secrets,
         environment=plugins.secret_backend("env"),
         executor=plugins.executor(settings.executor, executor_options),
         watcher=plugins.folder_watcher,

@@ -16,9 +16,9 @@ from typing import Any
 from stepline.app.call_errors import CallRefused
 from stepline.app.task_context import TaskContextService
 from stepline.errors import PlatformError
-from stepline.model.task import OutcomeKind, TaskOutcome, TaskRequest
+from stepline.model.task import Limits, OutcomeKind, TaskOutcome, TaskRequest
 from stepline.model.task_script import Function
-from stepline.ports.executor import ScriptVersion, TaskServices
+from stepline.ports.executor import ScriptVersion, Seat, TaskServices
 from stepline.ports.freed import Freed
 from stepline.testing.kit.output import captured
 from stepline.testing.kit.script_import import importable
@@ -100,18 +100,32 @@ class InProcessExecutor:
         self._count = 0
         self.raised: BaseException | None = None
 
-    def prepare(self, version: ScriptVersion) -> str:
+    def prepare(
+        self,
+        version: ScriptVersion,
+        *,
+        tell: Callable[[str], None] | None = None,
+        renew: bool = False,
+    ) -> str:
         """Return what the environment is: this process's own."""
-        del version
+        del version, tell, renew
         return f"{self.name} python{sys.version_info.major}.{sys.version_info.minor}"
 
     def warm_up(self, version: ScriptVersion) -> None:
         """Nothing has to be started."""
 
-    def run(
+    @contextmanager
+    def seat(self, version: ScriptVersion, limits: Limits) -> Iterator[Seat]:
+        """Take a place for one attempt; limits are not held."""
+        del limits
+        self._root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._root, prefix="scratch-") as scratch:
+            yield _InProcessSeat(self, version, scratch)
+
+    def attempt(
         self, version: ScriptVersion, request: TaskRequest, *, services: TaskServices, scratch: str
     ) -> TaskOutcome:
-        """Run one attempt to its end."""
+        """Run one attempt to its end, for a seat."""
         function = version.script.find(request.function)
         if function is None:
             raise PlatformError(f"{version.name} does not expose '{request.function}'")
@@ -138,6 +152,11 @@ class InProcessExecutor:
         """Return that nothing was removed: there are no environments."""
         del versions, before, dry_run
         return Freed()
+
+    def faults(self, *, anew: bool = False) -> Sequence[str]:
+        """There is nothing that could keep all functions from being called."""
+        del anew
+        return ()
 
     def cancel(self, task_id: str) -> None:
         """Nothing can be done about a function that runs in this process."""
@@ -196,6 +215,23 @@ class InProcessExecutor:
     def _failed(self, kind: str, error: Exception) -> dict[str, Any]:
         self.raised = error.with_traceback(_users_part(error.__traceback__))
         return failures.failure(kind, error)
+
+
+class _InProcessSeat:
+    """A place for one attempt in the calling thread."""
+
+    shares_paths = True
+
+    def __init__(self, executor: InProcessExecutor, version: ScriptVersion, scratch: str) -> None:
+        self.scratch = scratch
+        self._executor = executor
+        self._version = version
+
+    def run(self, request: TaskRequest, *, services: TaskServices) -> TaskOutcome:
+        """Run one attempt to its end."""
+        return self._executor.attempt(
+            self._version, request, services=services, scratch=self.scratch
+        )
 
 
 def _context(

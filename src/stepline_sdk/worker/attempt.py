@@ -120,15 +120,19 @@ class Attempt:
         # One that died with an answer unread did begin: it had asked something.
         return self._forced is not None or self._heard or not self._link.refused
 
-    def report(self) -> None:
+    def report(self, *, spent: bool) -> None:
         """Send the outcome, and wait until all of it is out.
+
+        Args:
+            spent: Whether the task left something that cannot be removed.
 
         Raises:
             PlatformGone: Nobody waits for the outcome.
         """
         self._log.note_dropped()
         self._put_log()
-        self._put(dict(self._outcome(), type="outcome"))
+        outcome = dict(self._outcome(), type="outcome")
+        self._put(dict(outcome, spent=True) if spent else outcome)
         self._flush()
         while self._to_platform.size:
             self._lines.wait(None)
@@ -303,7 +307,7 @@ class Attempt:
         if result.get("kind") == "returned":
             return result
         if result.get("kind") == "out-of-memory" or self._memory.exceeded(self._tree):
-            return endings.out_of_memory(self._limits, result)
+            return endings.out_of_memory(self._limits, result, files_count=self._memory.files_count)
         return self._result or endings.by_status(self._seat.status or 0)
 
 

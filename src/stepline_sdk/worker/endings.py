@@ -24,10 +24,20 @@ def cancelled() -> Frame:
     return failed("cancelled", "the task was cancelled")
 
 
-def out_of_memory(limits: dict[str, Any], result: Frame | None = None) -> Frame:
-    """Return the outcome of a task that needed more memory than it may have."""
+def out_of_memory(
+    limits: dict[str, Any], result: Frame | None = None, *, files_count: bool = False
+) -> Frame:
+    """Return the outcome of a task that needed more memory than it may have.
+
+    Args:
+        limits: Those of the task.
+        result: What it sent.
+        files_count: Whether its files in memory count.
+    """
     allowed = limits.get("memory_mb")
     known = "there is" if allowed is None else "its %d MiB" % allowed
+    if files_count:
+        known += ", in which its files in /tmp and /dev/shm count"
     traceback = (result or {}).get("traceback", "")
     return failed("out-of-memory", "the task needs more memory than %s" % known, traceback)
 

@@ -7,7 +7,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 class TaskFolders:
@@ -63,6 +63,37 @@ class TaskFolders:
             return [link == self._code, _state(self.work, ["func"]), _state(self.tmp, [])]
         except OSError:
             return None
+
+
+class SharedFolders:
+    """Folders that the tasks of a worker find one after another, and nobody else does.
+
+    Args:
+        paths: The folders; those that are not there are left out.
+        kept: Paths in them that stay. So does what is there already, such as what something
+            is mounted on.
+    """
+
+    def __init__(self, paths: Iterable[str], *, kept: Iterable[str] = ()) -> None:
+        self._kept = set(kept)
+        self._modes = {path: os.stat(path).st_mode for path in paths if os.path.isdir(path)}
+        self._kept.update(self._content())
+
+    def empty(self) -> bool:
+        """Remove what a task left; tell whether all is as it was before."""
+        try:
+            for path in self._content():
+                remove_tree(path)
+            for folder, mode in self._modes.items():
+                if os.lstat(folder).st_mode != mode:
+                    os.chmod(folder, mode & 0o7777)
+            return not self._content()
+        except OSError:
+            return False
+
+    def _content(self) -> list[str]:
+        paths = [os.path.join(each, name) for each in self._modes for name in os.listdir(each)]
+        return [path for path in paths if path not in self._kept]
 
 
 def _state(folder: str, content: list[str]) -> object:

@@ -9,7 +9,7 @@ import sys
 from stepline_sdk.wire import WireError
 from stepline_sdk.worker import capture, endings, memory, processes
 from stepline_sdk.worker.attempt import Attempt, PlatformGone
-from stepline_sdk.worker.folders import TaskFolders, remove_tree
+from stepline_sdk.worker.folders import SharedFolders, TaskFolders, remove_tree
 from stepline_sdk.worker.templates import COPIES, Template
 
 TYPE_CHECKING = False
@@ -50,6 +50,7 @@ class Worker:
         from outside.
         """
         processes.become_subreaper()
+        processes.hide_inside()  # a task that got at the worker's line could speak for it
         signal.set_wakeup_fd(self._wakeup_end, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _wake)
         for number in _ENDING_SIGNALS:
@@ -89,7 +90,16 @@ class Worker:
         self._modules = frame["modules"]
         self._home = TaskFolders(self._root, 0, frame["code"])
         self._folders = TaskFolders(self._root, 1, frame["code"])
+        self._shared = self._shared_folders(frame.get("temporary") or [])
         self._get_template()
+
+    def _shared_folders(self, temporary: list[str]) -> SharedFolders:
+        """Return what tasks may write to besides their own folders, where nobody else does."""
+        if not temporary:
+            return SharedFolders([])
+        folders = (self._home, self._folders)
+        own = [path for each in folders for path in (each.work, each.tmp)]
+        return SharedFolders([*temporary, self._root], kept=[self._root, *own])
 
     def _run(self, task: Frame) -> None:
         limits = task["limits"]
@@ -101,7 +111,7 @@ class Worker:
             return
         attempt = self._attempt(task)
         self._folders.renew()
-        attempt.report()
+        attempt.report(spent=not self._shared.empty())
 
     def _attempt(self, task: Frame) -> Attempt:
         """Have the task done; once more where its process was gone before it began."""

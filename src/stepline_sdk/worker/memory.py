@@ -1,8 +1,9 @@
 """Memory limit of a task's process tree.
 
-A cgroup holds the limit where one can be made; elsewhere the size of the tree is looked
-at every few milliseconds. An address-space limit would be simpler and is not used:
-numeric libraries reserve far more than they touch, and abort.
+A cgroup holds the limit where one can be made, or one around the worker does already;
+elsewhere the size of the tree is looked at every few milliseconds. An address-space limit
+would be simpler and is not used: numeric libraries reserve far more than they touch, and
+abort.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Iterable, Union
 
-    MemoryLimit = Union["CgroupMemory", "WatchedMemory"]
+    MemoryLimit = Union["CgroupMemory", "AroundMemory", "WatchedMemory"]
 
 WATCH_SECONDS = 0.02
 
@@ -26,6 +27,7 @@ _V2_ROOT = "/sys/fs/cgroup"
 _REMOVE_SECONDS = 1.0
 # With less, the worker itself would be ended; no interpreter runs in that.
 _LEAST_MB = 16
+_READ_BYTES = 16384
 
 
 class LimitTooLow(Exception):
@@ -36,9 +38,12 @@ def memory_limit(way: str | None = None, mark: str | None = None) -> MemoryLimit
     """Return the strongest way to limit memory that this machine allows.
 
     Args:
-        way: ``watch`` does without a cgroup also where there could be one.
+        way: ``watch`` does without a cgroup also where there could be one. ``around`` is for
+            a worker in a container whose own limit is that of its tasks.
         mark: What tells the worker from all others; None for one of chance.
     """
+    if way == "around":
+        return _around()
     mark = mark or binascii.hexlify(os.urandom(8)).decode()
     for folder, files, home in [] if way == "watch" else cgroups_of(mark):
         try:
@@ -93,11 +98,13 @@ class CgroupMemory:
 
     Attributes:
         way: What holds the limit, for people.
+        files_count: Whether files in ``/tmp`` and ``/dev/shm`` are memory of the task.
         folder: The cgroup.
         fds: Descriptors that are no business of tasks.
     """
 
     watch_seconds = None
+    files_count = False
 
     def __init__(self, folder: str, files: CgroupFiles, *, home: str) -> None:
         self.folder = folder
@@ -140,12 +147,7 @@ class CgroupMemory:
 
     def enter(self) -> None:
         """Have the calling process, and all it starts, ended before the worker is."""
-        try:
-            fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
-            os.write(fd, b"1000")
-            os.close(fd)
-        except OSError:
-            pass  # the kernel then chooses by size, and a task is larger than its worker
+        _be_ended_first()
 
     def exceeded(self, tree: Callable[[], Iterable[int]]) -> bool:
         """Tell whether the kernel ended a process of the task for its memory."""
@@ -188,11 +190,63 @@ class CgroupMemory:
             file.write(text)
 
 
+class AroundMemory:
+    """The cgroup that the worker is in, whose limit is held and was set from outside.
+
+    Besides the tasks, the worker is under that limit too, so it is a little above theirs.
+
+    Args:
+        events: File of the cgroup in which the kernel counts whom it ended.
+        files: Which version of the interface it is of.
+
+    Raises:
+        OSError: The kernel does not count there.
+    """
+
+    watch_seconds = None
+    files_count = True
+    folder = None
+
+    def __init__(self, events: str, files: CgroupFiles) -> None:
+        self.way = "%s around" % files.name
+        self._kills_before = 0
+        self._events = os.open(events, os.O_RDONLY | os.O_CLOEXEC)
+        if b"oom_kill " not in os.pread(self._events, _READ_BYTES, 0):
+            os.close(self._events)
+            raise OSError("no count in %s" % events)
+        self.fds = (self._events,)
+
+    def begin(self, limit_mb: int | None) -> None:
+        """Count from here on.
+
+        Raises:
+            LimitTooLow: Less than any task needs.
+        """
+        if limit_mb is not None and limit_mb < _LEAST_MB:
+            raise LimitTooLow
+        self._kills_before = self._kills()
+
+    def enter(self) -> None:
+        """Have the calling process, and all it starts, ended before the worker is."""
+        _be_ended_first()
+
+    def exceeded(self, tree: Callable[[], Iterable[int]]) -> bool:
+        """Tell whether the kernel ended a process of the task for its memory."""
+        return self._kills() > self._kills_before
+
+    def close(self) -> None:
+        """Nothing to remove."""
+
+    def _kills(self) -> int:
+        return _number(self._events, b"oom_kill")
+
+
 class WatchedMemory:
     """Looks at the size of a task's tree from outside."""
 
     way = "watched"
     watch_seconds = WATCH_SECONDS
+    files_count = False
     folder = None
     fds = ()
 
@@ -202,7 +256,13 @@ class WatchedMemory:
         self._page = os.sysconf("SC_PAGE_SIZE")
 
     def begin(self, limit_mb: int | None) -> None:
-        """Set the limit for the task that starts next."""
+        """Set the limit for the task that starts next.
+
+        Raises:
+            LimitTooLow: Less than any task needs; a short one may end before it is looked at.
+        """
+        if limit_mb is not None and limit_mb < _LEAST_MB:
+            raise LimitTooLow
         self._limit = limit_mb
         self._exceeded = False
 
@@ -241,9 +301,34 @@ class WatchedMemory:
         return int(shares[0]) * 1024 if shares else self._resident(pid)
 
 
+def _around() -> MemoryLimit:
+    """Return the limit of the cgroup around; one to watch where nothing can be seen of it.
+
+    In a container, the folder of its own cgroup as a rule lies where that of the root is
+    outside.
+    """
+    folders = [*_own_folders(), (_V1_ROOT, V1), (_V2_ROOT, V2)]
+    for folder, files in folders:
+        try:
+            return AroundMemory(os.path.join(folder, files.events), files)
+        except OSError:
+            continue
+    return WatchedMemory()
+
+
+def _be_ended_first() -> None:
+    """Have the kernel choose the calling process, and all it starts, before the worker."""
+    try:
+        fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+        os.write(fd, b"1000")
+        os.close(fd)
+    except OSError:
+        pass  # the kernel then chooses by size, and a task is larger than its worker
+
+
 def _number(fd: int, name: bytes) -> int:
     """Return a number from a file of lines ``name number``; 0 where it is not there."""
-    for line in os.pread(fd, 16384, 0).splitlines():
+    for line in os.pread(fd, _READ_BYTES, 0).splitlines():
         key, _, number = line.partition(b" ")
         if key == name:
             return int(number)

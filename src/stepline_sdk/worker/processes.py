@@ -8,6 +8,7 @@ import signal
 import time
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _SWEEP_SECONDS = 10.0
 _PAUSE_SECONDS = 0.0002
@@ -26,6 +27,19 @@ def die_with_parent(parent: int) -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hide_inside() -> None:
+    """Keep the memory and descriptors of this process from others of its user.
+
+    Those with privileges still get at them. What is forked from it is hidden too.
+    """
+    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def show_inside() -> None:
+    """Undo `hide_inside`: a hidden process may not open all of its own files in /proc."""
+    _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
 def flush_stdio() -> None:

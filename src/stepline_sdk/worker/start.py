@@ -45,6 +45,12 @@ def _connect(arguments: dict[str, str]) -> Connection:
     return Connection(link)
 
 
+def _settle(arguments: dict[str, str]) -> None:
+    """Do what a platform outside cannot, where the worker has a root file system of its own."""
+    os.environ.pop("PWD", None)  # what makes a sandbox sets it; tasks have their own folder
+    os.makedirs(arguments["root"], 0o700, exist_ok=True)
+
+
 def main(argv: list[str]) -> None:
     """Do what the arguments say, and end the process.
 
@@ -68,6 +74,7 @@ def main(argv: list[str]) -> None:
             del os.environ["LD_BIND_NOW"]
         connection = _connect(arguments)
         _close_others(connection.fileno())
+        _settle(arguments)
         Worker(connection, root=arguments["root"]).serve()
     os._exit(0)  # nothing is left to do, and an interpreter's own end takes a while
 

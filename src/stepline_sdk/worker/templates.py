@@ -215,6 +215,7 @@ def _become_template(
 ) -> NoReturn:
     try:
         processes.die_with_parent(worker)
+        processes.show_inside()  # the worker's line is closed by now
         child.reset_signals()
         for fd, theirs in zip((1, 2), outputs):
             os.dup2(theirs, fd)

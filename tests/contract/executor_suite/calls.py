@@ -34,9 +34,9 @@ def test_executor_call_of_a_forked_process_is_refused(bench):
 @pytest.mark.parametrize(
     ("end", "kind"), [("fatal", OutcomeKind.FATAL), ("kill", OutcomeKind.KILLED)]
 )
-def test_executor_task_that_ends_with_an_unread_answer_ran_once(bench, tmp_path, end, kind):
+def test_executor_task_that_ends_with_an_unread_answer_ran_once(bench, end, kind):
     services = Services(lambda method, params: time.sleep(0.3))
-    path = tmp_path / "begun"
+    path = bench.shared() / "begun"
     value = {"path": str(path), "end": end}
     outcome = bench.run("ask_and_leave_the_answer", value, services=services)
     assert outcome.kind is kind

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from stepline.model.task import Limits, OutcomeKind
-from tests.support.executors import OUTCOMES, Bench, Services
+from tests.support.executors import OUTCOMES, Services, attempt
 
 
 def test_executor_missing_module_is_named_with_the_line_that_imports_it(bench):
@@ -30,7 +30,7 @@ def test_executor_syntax_error_shows_file_and_line(bench, tmp_path):
     code = tmp_path / "broken"
     shutil.copytree(OUTCOMES, code)
     (code / "broken.py").write_text("def f(input, context):\n    return 1 +\n")
-    outcome = Bench(bench.executor, tmp_path / "scratch", code=code).run("broken.f")
+    outcome = bench.of(code).run("broken.f")
     assert outcome.kind is OutcomeKind.IMPORT_FAILED
     assert "invalid syntax" in outcome.message
     assert 'File "func/broken.py", line 2' in outcome.traceback
@@ -87,10 +87,11 @@ def test_executor_output_of_an_import_is_the_tasks(bench):
     assert texts[-2:] == ["imported 19999", "called"]
 
 
-def test_executor_import_that_meddles_does_not_stop_tasks(bench, tmp_path):
+def test_executor_import_that_meddles_does_not_stop_tasks(bench):
+    path = bench.shared() / "pid"
     for _ in range(2):
         assert bench.run("import_meddles.f", timeout_s=20).succeeded
-        assert bench.run("leave_daemon", {"path": str(tmp_path / "pid")}, timeout_s=20).succeeded
+        assert bench.run("leave_daemon", {"path": str(path)}, timeout_s=20).succeeded
 
 
 def test_executor_module_imported_late_is_found_by_every_task(bench):
@@ -108,20 +109,18 @@ def test_executor_module_imported_late_is_found_by_every_task(bench):
         ("import_spins.f", OutcomeKind.TIMED_OUT),
     ],
 )
-def test_executor_import_only_ends_as_the_import_does(bench, tmp_path, function, kind):
+def test_executor_import_only_ends_as_the_import_does(bench, function, kind):
     request = bench.request(function, limits=Limits(timeout_s=2.0))
     request = replace(request, import_only=True)
-    outcome = bench.executor.run(
-        bench.version(function), request, services=Services(), scratch=str(tmp_path)
-    )
+    outcome = attempt(bench.executor, bench.version(function), request, Services())
     assert outcome.kind is kind
 
 
-def test_executor_import_only_does_not_call_the_function(bench, tmp_path):
+def test_executor_import_only_does_not_call_the_function(bench):
     services = Services()
     request = replace(bench.request("import_prints.f"), import_only=True)
     version = bench.version("import_prints.f")
-    outcome = bench.executor.run(version, request, services=services, scratch=str(tmp_path))
+    outcome = attempt(bench.executor, version, request, services)
     assert outcome.succeeded
     assert outcome.value == {}
     assert services.started_at is None

@@ -7,7 +7,7 @@ import pytest
 
 from stepline.errors import PlatformError
 from stepline.model.task import OutcomeKind
-from tests.support.executors import Services
+from tests.support.executors import Services, attempt
 
 
 def test_executor_function_that_returns_gives_its_value(bench):
@@ -217,4 +217,4 @@ def test_executor_task_that_kills_its_parent_ends_and_the_next_runs(bench):
 def test_executor_unknown_function_is_an_error_of_the_caller(bench):
     version = bench.version("main.echo")
     with pytest.raises(PlatformError, match=r"does not expose 'main\.nothing'"):
-        bench.executor.run(version, bench.request("main.nothing"), services=Services(), scratch="")
+        attempt(bench.executor, version, bench.request("main.nothing"), Services())

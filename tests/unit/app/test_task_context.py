@@ -261,3 +261,21 @@ def test_every_call_is_in_the_table():
     table = task_context.__doc__.partition("====")[2]
     listed = re.findall(r"^([a-z_]+) ", table, re.MULTILINE)
     assert sorted(listed) == sorted(["method", *task_context.HANDLERS])
+
+
+def test_presigned_url_link_in_place_of_its_folder_is_not_followed(
+    hostile, attempt, tmp_path, monkeypatch
+):
+    elsewhere, make = tmp_path / "elsewhere", os.mkdir
+    elsewhere.mkdir(mode=0o700)
+
+    def exchange(path):
+        make(path)
+        os.rename(path, f"{path}-own")
+        os.symlink(elsewhere, path)
+
+    monkeypatch.setattr(os, "mkdir", exchange)
+    answer = hostile("get_presigned_url", file=attempt.context.input_file, ttlSec=300)
+    assert error_of(answer) == "PlatformError"
+    assert list(elsewhere.iterdir()) == []
+    assert elsewhere.stat().st_mode & 0o777 == 0o700

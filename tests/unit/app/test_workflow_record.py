@@ -119,6 +119,7 @@ def test_workflow_record_says_what_ran_and_what_came_of_it(workflow):
         "isolation": "reuse",
         "taskEnv": {"TZ": "UTC"},
         "allowBeforeInstall": True,
+        "limits": {"network": "host", "fresh": False},
     }
 
 

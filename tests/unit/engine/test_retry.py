@@ -119,3 +119,10 @@ def test_next_memory_doubles_after_out_of_memory(
 ) -> None:
     state = StepState(memory_mb=memory_mb, outcomes=tuple(TaskOutcome(kind) for kind in kinds))
     assert next_memory_mb(RetryPolicy(EXPONENTIAL), state) == expected
+
+
+@pytest.mark.parametrize("behavior", list(RetryBehavior))
+@pytest.mark.parametrize("kind", [Kind.LOST, Kind.RAISED])
+def test_retry_delay_of_a_final_outcome_is_none(behavior: RetryBehavior, kind: OutcomeKind) -> None:
+    policy = RetryPolicy(behavior, base_delay_s=1)
+    assert retry_delay(policy, (TaskOutcome(kind, final=True),)) is None

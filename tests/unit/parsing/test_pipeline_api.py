@@ -140,6 +140,7 @@ def test_pipeline_to_api_has_the_published_fields():
             "title": "T",
         },
         "stepsConfig": {"push": {"memoryInMB": 1024}},
+        "limits": {"network": "host", "fresh": False},
         "priority": 5,
         "retryBehavior": "linear",
         "retryConfiguration": {"baseDelaySeconds": 2, "maxRetries": 4},

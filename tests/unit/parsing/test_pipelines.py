@@ -14,6 +14,7 @@ from stepline.engine.triggers import match
 from stepline.errors import ConfigError, Location, Problem
 from stepline.model.pipeline import Clause, Condition, Group, Operator, PipelineSpec, Schedule
 from stepline.model.pipeline_rules import KEYS, MAX_CLAUSES, PRESENCE_OPERATORS, operators_of
+from stepline.model.task import Confinement, Network
 from stepline.model.workflow import RetryBehavior, RetryPolicy
 from stepline.parsing.pipelines import parse_pipeline, read_pipeline
 
@@ -40,6 +41,7 @@ FULL = dedent(
     retry: {behavior: linear, base_delay_s: 2.5, max_retries: 4}
     timeout_minutes: 60
     steps: {push: {memory_mb: 1024}, "0": {}}
+    limits: {network: none, fresh: true, pids: 64, cpus: 1.5, tmp_mb: 256}
     run_on_deleted: true
     """
 )
@@ -102,6 +104,7 @@ def test_parse_pipeline_full_file_gives_the_model():
         retry=RetryPolicy(RetryBehavior.LINEAR, base_delay_s=2.5, max_retries=4),
         timeout_s=3600.0,
         steps_memory_mb={"push": 1024},
+        confinement=Confinement(Network.NONE, True, 64, 1.5, 256),
         run_on_deleted=True,
     )  # fmt: skip
 
@@ -340,6 +343,24 @@ def test_parse_pipeline_too_many_clauses_are_refused():
             "max_parallel_workflows: -1",
             25,
             "`max_parallel_workflows` must be a whole number from 0 to 100000, not -1",
+            "",
+        ),
+        (
+            "limits: {network: nune}",
+            19,
+            "`limits.network` cannot be 'nune'",
+            "did you mean 'none'?",
+        ),
+        (
+            "limits: {cpus: 0}",
+            16,
+            "`limits.cpus` must be more than 0 and at most 1024, not 0",
+            "",
+        ),
+        (
+            "limits: {pids: 0}",
+            16,
+            "`limits.pids` must be a whole number from 1 to 1000000, not 0",
             "",
         ),
         (

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from stepline.model.task_script import Function, IdsReference, TaskScript
+from stepline.model.task_script import Function, IdsReference, ImageChoices, TaskScript
 from stepline.parsing import parse_config
 
 FUNCTION = {"slug": "push", "function": "main.push"}
@@ -82,6 +82,23 @@ FAULTS = {
     "function without slug": ({"functions": [{"function": "main.f"}]}, ["missing-key"]),
     "function with another key": ({"functions": [{**FUNCTION, "name": "x"}]}, ["unknown-key"]),
     "empty slug": ({"functions": [{**FUNCTION, "slug": ""}]}, ["empty-slug"]),
+    "image as number": ({"image": 3}, ["wrong-type"]),
+    "image without tag": ({"image": "registry.example/python"}, ["unpinned-reference"]),
+    "image with a short digest": ({"image": "a/b@sha256:00ff"}, ["invalid-reference"]),
+    "image in capitals": ({"image": "a/B:1"}, ["invalid-reference"]),
+    "image with another key": ({"image": {"group": ["main"]}}, ["unknown-key"]),
+    "image as a web address": ({"image": {"reference": "https://a/b:1"}}, ["invalid-reference"]),
+    "command as text": ({"image": {"command": "python3 -m x"}}, ["wrong-type"]),
+    "empty command": ({"image": {"command": []}}, ["empty-list"]),
+    "no groups": ({"image": {"groups": []}}, ["empty-list"]),
+    "group that cannot be": ({"image": {"groups": ["a b"]}}, ["invalid-group"]),
+    "group twice": ({"image": {"groups": ["main", "main"]}}, ["duplicate-name"]),
+    "system package in capitals": ({"image": {"system": ["LibGomp1"]}}, ["invalid-package"]),
+    "system option": ({"image": {"system": ["--force-yes"]}}, ["invalid-package"]),
+    "component outside": ({"image": {"components": ["../other"]}}, ["invalid-folder"]),
+    "component of the machine": ({"image": {"components": ["/opt/x"]}}, ["invalid-folder"]),
+    "component up and down": ({"image": {"components": ["a/../b"]}}, ["invalid-folder"]),
+    "no size": ({"image": {"maxSizeMB": 0}}, ["out-of-range"]),
     "same slug twice": ({"functions": [FUNCTION, FUNCTION]}, ["duplicate-slug"]),
 }
 
@@ -90,6 +107,59 @@ FAULTS = {
 def test_parse_config_fault_has_its_code(changes, expected):
     assert codes(**changes) == expected
     assert parse(**changes).value is None
+
+
+def test_parse_config_image_gives_all_choices():
+    image = {
+        "reference": "registry.example:5000/team/python:3.11-slim@sha256:" + "0a" * 32,
+        "command": ["python3", "-m", "x"],
+        "groups": ["main", "notebook"],
+        "system": ["libgomp1", "libpq5=15.3-0+deb12u1"],
+        "components": ["components/parser/", "core"],
+        "maxSizeMB": 500,
+    }
+    script = parse(image=image).unwrap()
+    assert script.image == ImageChoices(
+        reference=image["reference"],
+        command=("python3", "-m", "x"),
+        groups=("main", "notebook"),
+        system=("libgomp1", "libpq5=15.3-0+deb12u1"),
+        components=("components/parser", "core"),
+        max_bytes=500_000_000,
+    )
+    assert TaskScript.from_plain(json.loads(json.dumps(script.to_plain()))) == script
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["python:3.11", "a/b/c:v1.0_x", "[::1]:5000/a:1", "localhost/a__b-c@sha256:" + "f" * 64],
+)
+def test_parse_config_image_as_text_is_its_reference(reference):
+    assert parse(image=reference).unwrap().image == ImageChoices(reference=reference)
+
+
+IMAGE_HINTS = {
+    "key": ({"refrence": "a:1"}, (11, 3), "did you mean 'reference'?"),
+    "scheme": ({"reference": "docker://a/b:1"}, (11, 16), "leave out docker://"),
+    "capitals": (
+        {"reference": "a/B:1"},
+        (11, 16),
+        "names of repositories are written small: a/b:1",
+    ),
+    "twice": ({"groups": ["main", "main"]}, (13, 4), "it stands in line 12 already"),
+}
+
+
+@pytest.mark.parametrize(("image", "place", "hint"), IMAGE_HINTS.values(), ids=IMAGE_HINTS)
+def test_parse_config_image_fault_has_its_place_and_hint(image, place, hint):
+    (problem,) = parse(image=image).problems
+    assert (problem.where.line, problem.where.column) == place
+    assert problem.hint == hint
+
+
+def test_parse_config_image_lists_have_places():
+    parsed = parse(image={"groups": ["main", "notebook"]})
+    assert str(parsed.locate("image.groups[1]")) == "config.json:13:4"
 
 
 @pytest.mark.parametrize(

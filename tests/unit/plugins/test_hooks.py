@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from stepline.bootstrap import Plugins
-from stepline.errors import SettingsError
+from stepline.errors import PlatformError, SettingsError
 from stepline.plugins import (
+    engine_docker,
     executor_process,
     files_local,
+    images_local,
+    registry_ecr,
     secrets_encrypted,
     secrets_env,
     state_sql,
@@ -17,6 +20,7 @@ from stepline.plugins import (
 )
 from stepline.ports.executor import ExecutorOptions, LogLine
 from stepline.ports.hookspecs import hookimpl
+from stepline.settings import RegistryLogin, Settings
 
 
 @pytest.fixture
@@ -45,6 +49,54 @@ def test_stepline_secret_store_gives_the_store_of_its_name(plugins, tmp_path):
     assert plugins.secret_store("encrypted", tmp_path / "secrets").read("my-key").version == "1"
     other = {"folder": tmp_path, "environ": {}}
     assert secrets_encrypted.stepline_secret_store("other", **other) is None
+
+
+def test_stepline_images_gives_those_of_the_folder_that_settings_name(tmp_path):
+    settings = Settings(images_dir=str(tmp_path / "images"))
+    images = Plugins(tmp_path / "cache", {}, settings).images()
+    assert (list(images.builds()), list(images.bases())) == ([], [])
+    assert images_local.stepline_images("other", options=None, environ={}) is None
+
+
+def test_stepline_engine_gives_one_that_is_connected_when_it_is_used(tmp_path):
+    socket = tmp_path / "none.sock"
+    engine = Plugins(tmp_path / "cache", {"DOCKER_HOST": f"unix://{socket}"}).engine()
+    assert engine.name == "docker"
+    with pytest.raises(PlatformError, match=r"none\.sock"):
+        engine.images()
+    assert engine_docker.stepline_engine("other", environ={}) is None
+
+
+def test_stepline_registry_credential_gives_a_source_for_its_kind():
+    login = RegistryLogin(user="AKIA", kind="ecr", region="eu-test-1")
+    given = {"host": "registry.example", "login": login, "environ": {}}
+    source = registry_ecr.stepline_registry_credential(kind="ecr", secret="a-secret", **given)
+    assert callable(source)
+    assert registry_ecr.stepline_registry_credential(kind="other", secret="", **given) is None
+
+
+def test_registry_kind_without_a_plugin_is_refused(tmp_path):
+    settings = Settings(registries={"reg.example": RegistryLogin(kind="nobodys")})
+    with pytest.raises(SettingsError, match=r"'registry\.nobodys'|plugin 'nobodys'"):
+        Plugins(tmp_path, {}, settings).credential("reg.example/a:v1")
+
+
+@pytest.mark.parametrize("backend", ["env", "secret"])
+def test_credential_takes_its_secret_from_where_settings_say(tmp_path, backend):
+    login = RegistryLogin(user="robot", secret=f"{backend}:my-key")
+    plugins = Plugins(tmp_path, {"my-key": "value-of-env"}, Settings(registries={"r.io": login}))
+    plugins.stored_secrets = plugins.secret_store("encrypted", tmp_path / "secrets")
+    plugins.stored_secrets.put("my-key", "value-of-secret")
+    assert plugins.credential("r.io/a:v1").password == f"value-of-{backend}"
+    assert plugins.credential("other.io/a:v1") is None
+
+
+def test_credential_of_a_stored_secret_without_a_store_says_what_to_do(tmp_path):
+    login = RegistryLogin(user="robot", secret="secret:my-key")
+    plugins = Plugins(tmp_path, {}, Settings(registries={"r.io": login}))
+    with pytest.raises(SettingsError, match=r"r\.io cannot be logged in to") as caught:
+        plugins.credential("r.io/a:v1")
+    assert "env:NAME" in caught.value.hint
 
 
 def test_stepline_local_lake_gives_files_over_the_folder(plugins, tmp_path):

@@ -7,6 +7,13 @@ import pytest
 from stepline_sdk.worker import endings
 
 
+@pytest.mark.parametrize("files_count", [False, True])
+def test_out_of_memory_tells_of_files_where_they_count(files_count):
+    found = endings.out_of_memory({"memory_mb": 64}, files_count=files_count)
+    assert found["message"].startswith("the task needs more memory than its 64 MiB")
+    assert ("/tmp" in found["message"]) is files_count
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "message", "more"),
     [

@@ -12,6 +12,7 @@ from stepline.model.task import OutcomeKind, TaskRequest
 from stepline.model.task_script import Function, IdsReference, TaskScript
 from stepline.ports.executor import ScriptVersion
 from stepline.testing.in_process import InProcessExecutor
+from tests.support.executors import attempt
 
 MAIN = """
     import os, subprocess, sys, tempfile
@@ -115,13 +116,13 @@ def version(tmp_path):
 
 
 @pytest.fixture
-def run(executor, version, services, tmp_path):
+def run(executor, version, services):
     """Run one function of the task script."""
 
     def run(function, value=None):
         context = {"pipelineConfig": {}, "inputFile": {"fileKey": "a/b/RAW/c.txt"}}
         request = TaskRequest("task-1", 1, function, value, context)
-        return executor.run(version, request, services=services, scratch=str(tmp_path))
+        return attempt(executor, version, request, services)
 
     return run
 
@@ -226,8 +227,8 @@ def test_outcomes_are_plain(run):
     ("function", "kind"),
     [("fail", OutcomeKind.RETURNED), ("broken", OutcomeKind.IMPORT_FAILED)],
 )
-def test_run_import_only_does_not_call(executor, version, services, tmp_path, function, kind):
+def test_run_import_only_does_not_call(executor, version, services, function, kind):
     request = TaskRequest("task-1", 1, function, None, import_only=True)
-    outcome = executor.run(version, request, services=services, scratch=str(tmp_path))
+    outcome = attempt(executor, version, request, services)
     assert outcome.kind is kind
     assert services.began == []

@@ -478,6 +478,26 @@ def test_kit_function_of_two_scripts_asks_which(project):
     assert "add task_script=, one of: 'other', 'script'" in text
 
 
+def test_kit_function_itself_may_be_named(project):
+    body = """
+        main = script_module("main")
+        assert run_function(main.read, {"file": files.add("data/in.txt")}) == {"text": "input"}
+    """
+    unknown = "run_function(script_module('helper').__class__, {})"
+    passed, (kind, text) = run(project, body, unknown)
+    assert (passed, kind) == (("passed", ""), "failed")
+    assert "no task script here exposes the function builtins.module" in text
+
+
+def test_kit_task_script_alone_is_the_one_around_its_tests(tmp_path):
+    add_script(tmp_path / "alone", "def read(input, context):\n    return 1\n")
+    (tmp_path / "alone/tests").mkdir()
+    named = 'assert run_function("read", task_script=".") == 1'
+    assert (
+        run(tmp_path / "alone", 'assert run_function("read") == 1', named) == [("passed", "")] * 2
+    )
+
+
 WRITE_IDS = """
     def write_ids(input, context):
         return context.write_ids({"a": 1}, "x.json", ids=input["ids"])

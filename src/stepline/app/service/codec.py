@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from stepline.model.protocol import Protocol
-from stepline.model.task import OutcomeKind, TaskOutcome
+from stepline.model.task import Confinement, OutcomeKind, TaskOutcome
 from stepline.model.workflow import (
     RetryBehavior,
     RetryPolicy,
@@ -29,6 +29,7 @@ def to_plain(workflow: Workflow) -> dict[str, Any]:
         "config": dict(workflow.config),
         "retry": {**vars(retry), "behavior": retry.behavior.value},
         "defaults": [vars(each) for each in workflow.step_defaults],
+        "confinement": workflow.confinement.to_plain(),
         "status": workflow.status.value,
         "steps": [_step_to_plain(step) for step in workflow.steps],
         "startedAt": workflow.started_at,
@@ -50,6 +51,7 @@ def from_plain(
         pipeline_id=pipeline_id,
         retry=RetryPolicy(**{**retry, "behavior": RetryBehavior(retry["behavior"])}),
         step_defaults=tuple(StepDefaults(**each) for each in plain["defaults"]),
+        confinement=Confinement.from_plain(plain.get("confinement", {})),
         status=WorkflowStatus(plain["status"]),
         steps=tuple(_step_from_plain(step) for step in plain["steps"]),
         started_at=plain["startedAt"],

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from stepline.app.attempt_plans import Place, attempt_plan
@@ -46,6 +47,7 @@ class DispatcherPorts:
         flow: The rules.
         platform: The adapters of attempts.
         logs: Output of tasks.
+        scratch: Folder of the executor's, on whose disk there must be room.
         secrets: Secrets of all workflows.
         place: Where a workflow runs, by its pipeline's id.
         clock: Returns seconds since the epoch.
@@ -57,6 +59,7 @@ class DispatcherPorts:
     flow: Flow
     platform: Platform
     logs: LogStore
+    scratch: Path
     secrets: ServiceSecrets
     place: Callable[[str], Place]
     clock: Callable[[], float]
@@ -69,6 +72,10 @@ class _Claim(NamedTuple):
 
     lease: Lease
     stored: StoredWorkflow
+
+
+class _NotBegun(Exception):
+    """An attempt came to nothing, and no other would come to more now."""
 
 
 class Dispatcher:
@@ -143,16 +150,21 @@ class Dispatcher:
 
     def _serve_next(self) -> None:
         seen = self._signals
+        if self._cannot_work():
+            self._stopping.wait(_PAUSE_S)
+            return
         claim = self._claimed()
         if claim is None:
             self._wait(seen)
         while claim is not None and not self._stopping.is_set():
             claim = self._make(claim)
 
+    def _cannot_work(self) -> bool:
+        """Tell whether attempts would only be lost; they wait, and /health says for what."""
+        executor = self._ports.platform.executor
+        return bool(space_problem(self._ports.scratch) or executor.faults())
+
     def _claimed(self) -> _Claim | None:
-        # On a full disk attempts would only be lost; they wait for room, and /health says so.
-        if space_problem(self._ports.platform.scratch.root):
-            return None
         try:
             self._put_back()
             return self._ports.state.write(self._claim)
@@ -209,6 +221,8 @@ class Dispatcher:
             return self._attempt(claim)
         except LeaseLost:
             return None
+        except _NotBegun as error:
+            self._put_off(claim, error)
         except UserError as error:
             self._refuse(claim.stored, str(error))
         except Exception as error:  # noqa: BLE001  (one workflow's trouble is not the others')
@@ -228,6 +242,7 @@ class Dispatcher:
             version=ports.flow.plans.script(stored.scripts[task.step]),
             place=ports.place(stored.pipeline_id),
             now=ports.platform.now(),
+            environment=self._environment(task) if task.attempt > 1 else "",
         )
         secrecy = self._secrecy(workflow)
         following: list[_Claim] = []
@@ -248,6 +263,13 @@ class Dispatcher:
             self._close(log)
         return following[0] if following else None
 
+    def _environment(self, task: QueuedTask) -> str:
+        """Return what the newest earlier attempt at a task ran in, if it got as far."""
+        with self._ports.state.read() as view:
+            attempts = view.workflows.attempts(task.workflow_id)
+        found = [each.record.get("environment") for each in attempts if each.step == task.step]
+        return next((str(each) for each in reversed(found) if each), "")
+
     def _close(self, log: LogWriter) -> None:
         try:
             log.close()
@@ -258,6 +280,8 @@ class Dispatcher:
         """Store a result; lease the workflow's next attempt in the same go."""
         if self._stopping.is_set() and record.outcome.kind is OutcomeKind.LOST:
             raise LeaseLost("the service stops; the attempt will be made again")
+        if record.outcome.kind is OutcomeKind.LOST and record.started_at is None:
+            self._check_executor()
 
         def act(tx: Transaction) -> Moved:
             return self._ports.flow.finish_attempt(
@@ -274,6 +298,16 @@ class Dispatcher:
             self.wake()
         self.settle(moved)
         return [_Claim(moved.lease, moved.stored)] if moved.lease else []
+
+    def _check_executor(self) -> None:
+        """Let an attempt at which nothing was done not count where the executor is to blame.
+
+        Raises:
+            _NotBegun: The executor can run nothing now.
+        """
+        faults = self._ports.platform.executor.faults(anew=True)
+        if faults:
+            raise _NotBegun("; ".join(faults))
 
     def _secrecy(self, workflow: Workflow) -> Secrecy:
         """Return the workflow's secrets, with the values that they have now masked.
@@ -326,11 +360,18 @@ class Dispatcher:
             self._kept(claim, record, Changes())
         except LeaseLost:
             pass
+        except _NotBegun as fault:
+            self._put_off(claim, fault)
         except SteplineError as failure:
             if may_pass(failure):
                 self._dropped.append(claim.lease)
             else:
                 self._refuse(claim.stored, str(failure))
+
+    def _put_off(self, claim: _Claim, fault: _NotBegun) -> None:
+        """Have an attempt made when the executor works again, as if it had not been tried."""
+        self._ports.report(f"workflow {claim.stored.id} waits: {fault}")
+        self._dropped.append(claim.lease)
 
     # Leases.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import wraps
 from typing import TypeVar
 
 from stepline.frozen import frozen
@@ -51,6 +52,7 @@ class Endings:
         """Do something in a transaction, return its result, and tell what it ended."""
         endings: list[Ending] = []
 
+        @wraps(act)
         def noting(tx: Transaction) -> T:
             endings.clear()  # it may be done again
             self._here.endings = endings

@@ -399,6 +399,7 @@ class Flow:
             pipeline_id=pipeline.id,
             retry=pipeline.spec.retry,
             step_defaults=plan.defaults,
+            confinement=pipeline.spec.confinement,
         )
 
     def _stored(

@@ -12,7 +12,6 @@ from stepline.app.attempts import Platform
 from stepline.app.masking import Masker
 from stepline.app.pipeline_config import look_up_config
 from stepline.app.registry import Registry
-from stepline.app.scratch import ScratchFolders
 from stepline.app.service.cleaning import Cleaning, CleaningPorts
 from stepline.app.service.dispatcher import Dispatcher, DispatcherPorts
 from stepline.app.service.endings import Ending, Endings
@@ -39,6 +38,7 @@ from stepline.ports.schemas import SchemaSource
 from stepline.ports.secrets import SecretBackend, SecretStore
 from stepline.ports.state import State, StoredWorkflow
 from stepline.ports.watcher import FolderWatcher, Found
+from stepline.workers.folders import remove_folder
 
 _STOP_S = 20.0
 
@@ -86,7 +86,7 @@ class ServiceOptions:
         org: Slug of the organisation.
         url: Address under which people reach it.
         slots: Attempts at a time.
-        scratch: Folder in which attempts get a scratch folder each.
+        scratch: Folder in which the executor has the scratch folders of attempts.
         cache_dir: Folder for what may be lost.
         default_runtime: Python, ``3.N``, of task scripts that name none.
         watched: Folders whose files are taken in.
@@ -131,7 +131,6 @@ class Service:
         self._ports = ports
         self._names: dict[str, str] = {}
         self._stop = threading.Event()
-        self._scratch = ScratchFolders(str(options.scratch))
         self._clock = SteadyClock(ports.clock)
         self.registry = self._make_registry()
         self._plans = Plans(self.registry, self._look_up_config)
@@ -182,7 +181,7 @@ class Service:
 
     def start(self) -> None:
         """Begin to work."""
-        self._scratch.clean()
+        remove_folder(self.options.scratch)  # what a service that was killed has left
         self.options.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.store.clean()
         self._redo_plans()
@@ -209,6 +208,7 @@ class Service:
         """What is wrong now, a sentence each; empty while all is well."""
         found = [fault for watcher in self._watchers for fault in watcher.faults]
         found += [fault for intake in self._intakes for fault in intake.faults]
+        found += self._ports.executor.faults()
         if full := space_problem(self.options.scratch):
             found.insert(0, full)
         try:
@@ -242,7 +242,6 @@ class Service:
             schemas=ports.schemas,
             now=ports.now,
             new_id=ports.new_id,
-            scratch=self._scratch,
             bucket=BUCKET,
         )
         dispatcher_ports = DispatcherPorts(
@@ -250,6 +249,7 @@ class Service:
             flow=self._flow,
             platform=platform,
             logs=ports.logs,
+            scratch=self.options.scratch,
             secrets=self.secrets,
             place=self._place,
             clock=self._clock,

@@ -17,13 +17,10 @@ from pathlib import Path
 
 from stepline.errors import ConfigError, Location, PlatformError
 from stepline.frozen import frozen
+from stepline.model.task_script import ImageChoices
+from stepline.packages.requirements import HOOK, depend_on_folder, read_requirements
 from stepline.plugins.executor_process.holds import Holds
 from stepline.plugins.executor_process.pythons import find_python
-from stepline.plugins.executor_process.requirements import (
-    HOOK,
-    depend_on_folder,
-    read_requirements,
-)
 from stepline.ports.executor import ScriptVersion
 from stepline.ports.freed import Freed
 
@@ -62,7 +59,6 @@ class Environments:
         folder: Where environments are kept.
         environ: Environment of the platform: PATH, proxies and index settings.
         allow_hooks: Run ``init/before_install`` where a script has one.
-        tell: Told when an environment is about to be made, which takes long.
     """
 
     def __init__(
@@ -71,22 +67,30 @@ class Environments:
         *,
         environ: Mapping[str, str],
         allow_hooks: bool,
-        tell: Callable[[str], None] = _say_nothing,
     ) -> None:
         self._folder = folder
         self._environ = environ
         self._allow_hooks = allow_hooks
-        self._tell = tell
         self._holds = Holds()
 
-    def get(self, version: ScriptVersion) -> Environment:
+    def get(
+        self, version: ScriptVersion, tell: Callable[[str], None] = _say_nothing
+    ) -> Environment:
         """Return the environment of a version, making it if need be.
 
+        Args:
+            version: The task script.
+            tell: Told when it is about to be made, which takes long.
+
         Raises:
-            ConfigError: A requirement cannot be installed, the hook fails, or there
-                is a hook and hooks are not allowed here.
+            ConfigError: A requirement cannot be installed, the hook fails, there is a
+                hook and hooks are not allowed here, or only an image can have what the
+                script requires.
             PlatformError: No such Python, or the folder cannot be written.
         """
+        _refuse_ungiven(version)
+        for words in _missing(version.script.image):
+            tell(f"warning: {words}, which the executor process does not give")
         has_hook = self._has_hook(version)
         if has_hook and not self._allow_hooks:
             raise ConfigError(
@@ -106,7 +110,7 @@ class Environments:
         if not _is_usable(home, environment):
             with _locked(self._folder, key) as lock:
                 if not _is_usable(home, environment):
-                    self._tell(f"making the environment of {version.name}")
+                    tell(f"making the environment of {version.name}")
                     self._make(home, version, lock)
         return environment
 
@@ -198,6 +202,27 @@ class Environments:
         except BaseException:
             remove_home(home)
             raise
+
+
+def _refuse_ungiven(version: ScriptVersion) -> None:
+    """Refuse a script whose packages only an image gets."""
+    image = version.script.image
+    for key, names in (("groups", image.groups), ("components", image.components)):
+        if names:
+            raise ConfigError(
+                f"{version.name} requires the {key} {', '.join(names)}, which only images get",
+                where=Location("config.json"),
+                hint="run it with the executor docker or sandbox, or name what it needs in "
+                f"requirements.txt in place of image.{key}",
+            )
+
+
+def _missing(image: ImageChoices) -> Iterator[str]:
+    """Give what a script may lack outside of an image, in words."""
+    if image.reference:
+        yield f"config.json names the image {image.reference}"
+    if image.system:
+        yield f"config.json names the Debian packages {', '.join(image.system)}"
 
 
 def _is_usable(home: Path, environment: Environment) -> bool:

@@ -8,11 +8,12 @@ from typing import Any
 
 from stepline.errors import PlatformError
 from stepline.model.task import Isolation
-from stepline.plugins.executor_process.roots import root_name
-from stepline.plugins.executor_process.worker_process import WorkerProcess
 from stepline.ports.head_start import leave_hint
+from stepline.workers.process import ProcessHost
+from stepline.workers.roots import root_name
+from stepline.workers.worker import Load, Worker
 
-_begun: tuple[Mapping[str, Any], tuple[int, int], WorkerProcess] | None = None
+_begun: tuple[Mapping[str, Any], tuple[int, int], Worker] | None = None
 _is_first = True
 
 
@@ -22,7 +23,7 @@ def begin(what: Mapping[str, Any]) -> None:
     root = root_name(os.environ)
     try:
         code = _identity(what["code"])
-        _begun = (what, code, WorkerProcess(root=root, **_from_plain(what)))
+        _begun = (what, code, _new_worker(root=root, **_from_plain(what)))
     except (OSError, PlatformError, TypeError, KeyError, ValueError):
         pass  # what was right then is not now; the command starts what it needs
 
@@ -35,11 +36,11 @@ def end() -> None:
         _begun = None
 
 
-def start_worker(*, root: str, **arguments: Any) -> WorkerProcess:
+def start_worker(*, root: str, **arguments: Any) -> Worker:
     """Return a worker with these arguments: the one begun early, or a new one."""
     global _begun, _is_first
     if not _is_first:
-        return WorkerProcess(root=root, **arguments)
+        return _new_worker(root=root, **arguments)
     _is_first = False
     what = _to_plain(arguments)
     wanted = (what, _identity(what["code"]))
@@ -49,7 +50,11 @@ def start_worker(*, root: str, **arguments: Any) -> WorkerProcess:
         return worker
     end()
     leave_hint(__name__, what)
-    return WorkerProcess(root=root, **arguments)
+    return _new_worker(root=root, **arguments)
+
+
+def _new_worker(*, python: str, root: str, task_env: Mapping[str, str], **load: Any) -> Worker:
+    return Worker(ProcessHost(python, root, task_env=task_env), Load(**load))
 
 
 def _identity(folder: str) -> tuple[int, int]:

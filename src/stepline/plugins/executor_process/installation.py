@@ -9,40 +9,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from stepline.errors import ConfigError, Location, PlatformError
-from stepline.plugins.executor_process.requirements import (
-    HOOK,
-    REQUIREMENTS,
-    line_at_fault,
-    read_requirements,
-)
+from stepline.packages.outside import refuse_outside
+from stepline.packages.requirements import HOOK, REQUIREMENTS, line_at_fault, read_requirements
+from stepline.packages.uv import CommandFailed, index_arguments, run_command, run_uv
 from stepline.ports.executor import ScriptVersion
 
-_PIP_SETTINGS = {
-    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
-    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
-    "PIP_FIND_LINKS": "UV_FIND_LINKS",
-    "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
-    "PIP_CERT": "SSL_CERT_FILE",
-}
 # What a hook may see of the platform's environment: no secret that was put there for a run.
 _HOOK_MAY_SEE = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TERM|TMPDIR|XDG_\w+|PIP_\w+|UV_\w+"
     r"|\w*_CA_BUNDLE|SSL_CERT_\w+|(?i:\w+_proxy)|DEBIAN_FRONTEND|SSH_AUTH_SOCK"
 )
-
-
-class CommandFailed(Exception):
-    """A command ended with another code than 0.
-
-    Args:
-        code: Its exit code.
-        output: All that it said.
-    """
-
-    def __init__(self, code: int, output: str) -> None:
-        super().__init__(output)
-        self.code = code
-        self.output = output
 
 
 class Installation:
@@ -69,17 +45,20 @@ class Installation:
         """Make the environment, and run the script's hook if it has one.
 
         Raises:
-            ConfigError: A requirement cannot be installed, or the hook fails.
+            ConfigError: A requirement cannot be installed, or names what is not in the
+                script's folder, or the hook fails.
             PlatformError: No environment can be made here.
             OSError: A file cannot be written.
         """
         script = Path(self._version.folder)
+        refuse_outside(script)
         self._make_venv(python)
         if script.joinpath(HOOK).is_file():
             shutil.copytree(script, self._copy, symlinks=True)
             add_mode(self._copy, 0o200)
             self._run_hook()
             script = self._copy
+            refuse_outside(script)
         if read_requirements(script).strip():
             self._install(script)
         if script == self._copy:
@@ -99,11 +78,10 @@ class Installation:
     def _install(self, script: Path) -> None:
         python = str(self._venv / "bin" / "python")
         arguments = ["pip", "install", "--python", python, "--requirement", REQUIREMENTS]
-        if self._environ.get("PIP_NO_INDEX", "0") not in ("0", ""):
-            arguments.append("--no-index")
         try:
             # Workers write no bytecode, so it is made here.
-            self._uv(*arguments, "--compile-bytecode", cwd=script)
+            index = index_arguments(self._environ)
+            self._uv(*arguments, *index, "--compile-bytecode", cwd=script)
         except CommandFailed as failure:
             raise ConfigError(
                 f"the requirements of {self._version.name} cannot be installed:\n{failure.output}",
@@ -116,7 +94,7 @@ class Installation:
         environ["PATH"] = f"{self._venv / 'bin'}{os.pathsep}{environ.get('PATH', os.defpath)}"
         environ["VIRTUAL_ENV"] = str(self._venv)
         try:
-            self._run(["sh", str(HOOK)], cwd=self._copy, environ=environ)
+            run_command(["sh", str(HOOK)], cwd=self._copy, environ=environ, keep=[self._lock])
         except CommandFailed as failure:
             raise ConfigError(
                 f"the hook of {self._version.name} failed with exit code {failure.code}:\n"
@@ -126,46 +104,7 @@ class Installation:
             ) from None
 
     def _uv(self, *arguments: str, cwd: Path) -> None:
-        import uv
-
-        environ = dict(self._environ)
-        for pip_name, uv_name in _PIP_SETTINGS.items():
-            if pip_name in environ:
-                environ.setdefault(uv_name, environ[pip_name])
-        environ.pop("VIRTUAL_ENV", None)
-        environ.setdefault("UV_NO_CONFIG", "1")
-        environ["UV_PYTHON_DOWNLOADS"] = "never"
-        quiet = ["--quiet", "--no-progress", "--color", "never"]
-        self._run([str(uv.find_uv_bin()), *arguments, *quiet], cwd=cwd, environ=environ)
-
-    def _run(self, command: list[str], *, cwd: Path, environ: Mapping[str, str]) -> None:
-        """Run a command to its end, and end what it left in its process group."""
-        import signal
-        import subprocess
-        import tempfile
-        from contextlib import suppress
-
-        with tempfile.TemporaryFile() as output:
-            process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=dict(environ),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=[self._lock],
-            )
-            try:
-                code = process.wait()
-            finally:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-            output.seek(0)
-            text = output.read().decode("utf-8", "replace").strip()
-        if code:
-            raise CommandFailed(code, text)
+        run_uv(*arguments, cwd=cwd, environ=self._environ, keep=[self._lock])
 
 
 def remove_home(home: Path) -> None:

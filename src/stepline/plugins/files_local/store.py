@@ -342,9 +342,12 @@ def _durable_folder(root: str) -> DurableFolder:
 def _move(path: str, target: str) -> bool:
     try:
         # Looked at again once nobody else can exchange it.
-        if not stat.S_ISREG(os.lstat(path).st_mode):
+        found = os.lstat(path)
+        if not stat.S_ISREG(found.st_mode):
             return False
         os.rename(path, target)
+        if found.st_uid and not os.geteuid():
+            os.chown(target, 0, 0, follow_symlinks=False)  # in containers, tasks are other users
     except OSError:
         # Another file system, as a rule.
         return False

@@ -21,6 +21,7 @@ from stepline.model.pipeline import (
     Schedule,
     Trigger,
 )
+from stepline.model.task import Confinement
 from stepline.model.workflow import RetryBehavior, RetryPolicy
 from stepline.plugins.state_sql.plain import dump, load
 from stepline.plugins.state_sql.statements import Statement
@@ -130,9 +131,12 @@ def _pipeline(row: Any) -> Pipeline:
 
 def _spec(plain: dict[str, Any]) -> PipelineSpec:
     retry = {**plain["retry"], "behavior": RetryBehavior(plain["retry"]["behavior"])}
-    return PipelineSpec(
-        **{**plain, "trigger": _trigger(plain["trigger"]), "retry": RetryPolicy(**retry)}
-    )
+    read = {
+        "trigger": _trigger(plain["trigger"]),
+        "retry": RetryPolicy(**retry),
+        "confinement": Confinement.from_plain(plain.get("confinement", {})),
+    }
+    return PipelineSpec(**{**plain, **read})
 
 
 def _trigger(plain: Mapping[str, Any]) -> Trigger:

@@ -1,32 +1,55 @@
-"""The service's adapters, with the store's publishing as commit points."""
+"""The service's adapters: publishing of the store is a commit point, containers see the marks."""
 
 from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from stepline.bootstrap import Plugins
 from stepline.ports.durable_files import DurableFileStore
+from stepline.ports.engine import Container, ContainerEngine, ContainerSpec, Mount
+from stepline.server.selftest.places import Places
 from stepline.server.selftest.points import Side, Watch
 
 
 class WatchedPlugins(Plugins):
-    """Plugins whose file store is watched.
+    """Plugins whose file store is watched, and whose containers share a folder of the test.
 
     Args:
-        cache_dir: Where the list of entry points is kept.
+        places: Where everything is.
         watch: Told of each publishing.
     """
 
-    def __init__(self, cache_dir: Path, watch: Watch) -> None:
-        super().__init__(cache_dir, os.environ)
+    def __init__(self, places: Places, watch: Watch) -> None:
+        super().__init__(places.cache, os.environ, places.settings)
+        self._places = places
         self._watch = watch
+
+    def engine(self, name: str = "docker") -> ContainerEngine:
+        """Return the container engine."""
+        return cast(ContainerEngine, _MarkingEngine(super().engine(name), self._places.marks))
 
     def file_store(self, folder: Path) -> DurableFileStore:
         """Return the service's file store."""
         return cast(DurableFileStore, _WatchedStore(super().file_store(folder), self._watch))
+
+
+class _MarkingEngine:
+    """An engine in whose containers tasks can note that they failed."""
+
+    def __init__(self, engine: ContainerEngine, marks: Path) -> None:
+        self._engine = engine
+        self._marks = str(marks)
+
+    def start(self, spec: ContainerSpec) -> Container:
+        mount = Mount(source=self._marks, target=self._marks, read_only=False)
+        return self._engine.start(replace(spec, mounts=[*spec.mounts, mount]))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
 
 
 class _WatchedStore:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,13 @@ from stepline.server.selftest.adapters import WatchedPlugins
 from stepline.server.selftest.places import Places
 from stepline.server.selftest.points import Point, Watch, WatchedState
 from stepline.server.selftest.sending import FIRST_START, RETRIES
-from stepline.settings import Settings
 
 NAMESPACE = "private-demo"
 _PUBLISHED = Path(__file__).with_name("published")
 _BEAT_S = 0.2
 _POLL_S = 0.02
+_RETRY_S = 0.05
+_CONTAINER_RETRY_S = 1.0
 _UNFINISHED = (WorkflowStatus.PENDING, WorkflowStatus.IN_PROGRESS)
 
 
@@ -49,20 +51,24 @@ def run(connection: Connection, places: Places, *, target: Point | None) -> None
     watch = Watch(places.kinds, target, phase=phase)
     service = make(places, watch)
     service.start()
+    # Whatever an executor's containers need to come back must not use up what is lost.
+    delay_s = _RETRY_S if places.settings.executor == "process" else _CONTAINER_RETRY_S
     try:
-        _serve(connection, Commands(service, watch, places.drafts))
+        _serve(connection, Commands(service, watch, places.drafts, delay_s=delay_s))
     finally:
         service.stop()
 
 
 def make(places: Places, watch: Watch) -> Service:
     """Return the service of a self-test, not started."""
-    plugins = WatchedPlugins(places.cache, watch)
+    plugins = WatchedPlugins(places, watch)
     return make_service(
         WatchedState(open_state(plugins, places.home), watch),
         HomeOptions(home=places.home, org=None, url="http://127.0.0.1:1", watched=[places.inbox]),
         plugins=plugins,
-        settings=Settings(workers=2, task_env={"SELFTEST_MARKS": str(places.marks)}),
+        settings=replace(
+            places.settings, workers=2, task_env={"SELFTEST_MARKS": str(places.marks)}
+        ),
         cache_dir=places.cache,
         report=lambda line: print(f"{os.getpid()} {line}", flush=True),
     )
@@ -86,12 +92,14 @@ class Commands:
         service: The service.
         watch: Told of the phase.
         drafts: Folder for archives to publish.
+        delay_s: Seconds before the first retry.
     """
 
-    def __init__(self, service: Service, watch: Watch, drafts: Path) -> None:
+    def __init__(self, service: Service, watch: Watch, drafts: Path, *, delay_s: float) -> None:
         self._service = service
         self._watch = watch
         self._drafts = drafts
+        self._delay_s = delay_s
 
     def phase(self, name: str) -> None:
         """Note what comes now."""
@@ -117,7 +125,7 @@ class Commands:
             protocol=f"{NAMESPACE}/{name}:v1.0.0",
             trigger=Condition(groups=(Group(Operator.AND, (test,)),)),
             retry=RetryPolicy(
-                behavior=RetryBehavior.CONSTANT, base_delay_s=0.05, max_retries=RETRIES
+                behavior=RetryBehavior.CONSTANT, base_delay_s=self._delay_s, max_retries=RETRIES
             ),
             description=description,
         )

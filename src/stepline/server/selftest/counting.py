@@ -52,7 +52,8 @@ def count(places: Places, sent: Sequence[Sent], *, plugins: Plugins, findings: F
         return
     try:
         with state.read() as view:
-            _Count(view, findings, logs).all(sent, store)
+            counting = _Count(view, findings, logs, may_lose=places.settings.executor != "process")
+            counting.all(sent, store)
     finally:
         state.close()
 
@@ -79,9 +80,19 @@ def count_scratch(places: Places, findings: Findings) -> None:
 
 
 class _Count:
-    """Counts in one consistent state."""
+    """Counts in one consistent state.
 
-    def __init__(self, view: StateView, findings: Findings, logs: LogStore) -> None:
+    Args:
+        view: The state.
+        findings: Takes what is found.
+        logs: Where logs are.
+        may_lose: Whether attempts may be lost with what ran them, and be made again.
+    """
+
+    def __init__(
+        self, view: StateView, findings: Findings, logs: LogStore, *, may_lose: bool
+    ) -> None:
+        self._may_lose = may_lose
         self._view = view
         self._findings = findings
         self._logs = logs
@@ -182,6 +193,8 @@ class _Count:
 
     def _attempts(self, workflow: StoredWorkflow, name: str, sent: Sent, *, fails: bool) -> None:
         attempts = self._view.workflows.attempts(workflow.id)
+        if self._may_lose:
+            attempts = [each for each in attempts if each.kind != OutcomeKind.LOST.value]
         for each in attempts:
             self._reported.update(map(str, _written_ids(each)))
             self._log(each, sent)

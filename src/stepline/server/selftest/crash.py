@@ -18,6 +18,7 @@ from stepline.server.selftest.places import Places
 from stepline.server.selftest.points import Point
 from stepline.server.selftest.process import ServiceProcess
 from stepline.server.selftest.sending import FIRST_START
+from stepline.settings import Settings
 
 # Commit points that show only while the service is killed at others are gone to as well.
 _ROUNDS = 5
@@ -31,11 +32,13 @@ class CrashOptions:
         kills: How often the service is killed at a random moment.
         every_point: Whether it is also killed just before and just after each commit point.
         seed: Of chance.
+        settings: What the service is set to.
     """
 
     kills: int
     every_point: bool
     seed: int
+    settings: Settings = Settings()
 
 
 @frozen(kw_only=True)
@@ -82,24 +85,27 @@ def crash_test(
         options: What to do.
         tell: Takes lines about the progress.
     """
-    test = _CrashTest(base, cache, tell)
+    test = _CrashTest(base, cache, options=options, tell=tell)
     try:
-        return test.run(options)
+        return test.run()
     finally:
         test.close()
         ServiceProcess.clean_up()
 
 
 class _CrashTest:
-    def __init__(self, base: Path, cache: Path, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, base: Path, cache: Path, *, options: CrashOptions, tell: Callable[[str], None]
+    ) -> None:
         self._base = base
         self._cache = cache
+        self._options = options
         self._tell = tell
         self._drivers: list[Driver] = []
         self._findings = Findings()
 
-    def run(self, options: CrashOptions) -> CrashReport:
-        begun = time.monotonic()
+    def run(self) -> CrashReport:
+        begun, options = time.monotonic(), self._options
         driver = self._driver("main", options.seed)
         driver.set_up()
         if options.every_point:
@@ -124,7 +130,7 @@ class _CrashTest:
             driver.close()
 
     def _driver(self, name: str, seed: int = 0) -> Driver:
-        places = Places(self._base / name, self._cache)
+        places = Places(self._base / name, self._cache, self._options.settings)
         places.make()
         driver = Driver(places, chance=random.Random(seed))
         self._drivers.append(driver)

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from stepline.frozen import frozen
+from stepline.settings import Settings
 
 
 @frozen
@@ -15,10 +16,12 @@ class Places:
     Attributes:
         base: The folder that all others are in.
         cache: Folder for environments, which other self-tests may share.
+        settings: What the services are set to: their executor, and where its images are.
     """
 
     base: Path
     cache: Path
+    settings: Settings = Settings()
 
     @property
     def home(self) -> Path:
@@ -59,6 +62,7 @@ class Places:
         """Make the folders."""
         for folder in (self.inbox, self.drafts, self.marks, self.temporary):
             folder.mkdir(parents=True)
+        self.marks.chmod(0o777)  # in containers, tasks are other users
 
     def remove(self) -> None:
         """Remove everything but the cache."""

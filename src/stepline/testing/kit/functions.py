@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from stepline.app.attempts import AttemptPlan, AttemptRecord, Platform, Secrecy, run_attempt
-from stepline.app.scratch import ScratchFolders
 from stepline.errors import TaskError
 from stepline.model.task import Limits
 from stepline.model.values import Json
@@ -35,7 +34,7 @@ class RunFunction:
 
     def __call__(
         self,
-        function: str,
+        function: str | Callable[..., Any],
         input: Any = None,
         *,
         files: Mapping[str, FileWord] | None = None,
@@ -48,7 +47,7 @@ class RunFunction:
         What it wrote is in ``files.written``, unless it raised.
 
         Args:
-            function: Slug of the function in config.json.
+            function: Slug of the function in config.json, or the function itself.
             input: The function's input, JSON.
             files: Files of the project, or pointers; their pointers are put into the
                 input by name.
@@ -64,6 +63,8 @@ class RunFunction:
         __tracebackhide__ = True
         session = self._session
         with ToThePoint():
+            if callable(function):
+                function = session.project.slug(function, task_script)
             local = session.project.script(task_script, function)
             pointers = {name: session.files.find(file) for name, file in (files or {}).items()}
             variables = {**session.project.settings.task_env, **(env or {})}
@@ -105,7 +106,6 @@ class RunFunction:
             schemas=session.schemas,
             now=session.clock.now,
             new_id=session.ids.new,
-            scratch=ScratchFolders(str(session.folder / "scratch")),
         )
         return run_attempt(
             plan,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from stepline import settings
 from stepline.app.load import CONFIG_FILE, MANIFEST_FILE, load_manifest, load_task_script
@@ -13,6 +15,7 @@ from stepline.errors import ArtifactNotFound, ConfigError, Location
 from stepline.expressions.suggest import nearest_hint
 from stepline.frozen import frozen
 from stepline.model.task_script import TaskScript
+from stepline.parsing.result import Parsed
 from stepline.settings import Settings
 
 SCRIPTS = "task-scripts"
@@ -49,17 +52,27 @@ class Project:
     def root(self) -> Path:
         """The nearest folder, from the test's upwards, with ``task-scripts`` or ``protocols``.
 
+        For tests in the folder of a task script that is in no project, it is that folder.
+
         Raises:
             ConfigError: There is none.
         """
         for folder in (self._test_folder, *self._test_folder.parents):
             if (folder / SCRIPTS).is_dir() or (folder / PROTOCOLS).is_dir():
                 return folder
+        if self._around is not None:
+            return self._around
         raise ConfigError(
             f"no folder from here upwards has {SCRIPTS} or {PROTOCOLS} in it",
             where=Location(str(self._test_folder)),
             hint="keep tests in a project as `stepline init` makes it",
         )
+
+    @cached_property
+    def _around(self) -> Path | None:
+        """The folder of the task script that the test is in, if it is in one."""
+        above = (self._test_folder, *self._test_folder.parents)
+        return next((folder for folder in above if (folder / CONFIG_FILE).is_file()), None)
 
     @cached_property
     def settings(self) -> Settings:
@@ -109,23 +122,20 @@ class Project:
         """Return a task script.
 
         Args:
-            name: Its folder, from the project's root or from ``task-scripts``; None means
-                the only one, or the only one that exposes the function.
+            name: Its folder, from the project's root or from ``task-scripts``; ``.`` means
+                the one that the test is in; None means that one if it will do, or the
+                only one, or the only one that exposes the function.
             function: Slug of a function that it must expose.
 
         Raises:
             ArtifactNotFound: There is none, or it is open which is meant.
             ConfigError: Its config.json is not valid.
         """
-        folder = self._folder(SCRIPTS, name, holds=CONFIG_FILE)
-        homes = [folder] if (folder / CONFIG_FILE).is_file() else sorted(folder.iterdir())
-        parsed = [
-            (home, load_task_script(home, self.cache_dir))
-            for home in homes
-            if (home / CONFIG_FILE).is_file()
-        ]
+        parsed = self._parsed(name)
         valid = [(home, each.value) for home, each in parsed if each.value is not None]
         able = [(home, s) for home, s in valid if function is None or s.find(function)]
+        if name is None:
+            able = [each for each in able if each[0] == self._around] or able
         if len(able) == 1:
             return self._script(*able[0])
         if able:
@@ -139,6 +149,29 @@ class Project:
         known = [each.slug for _, script in valid for each in script.functions]
         raise ArtifactNotFound(
             f"no task script here exposes '{function}'", hint=nearest_hint(str(function), known)
+        )
+
+    def slug(self, function: Callable[..., Any], name: str | Path | None) -> str:
+        """Return the slug under which a task script exposes a function.
+
+        Args:
+            function: The function, as a test imported it.
+            name: Folder of the task script, as for `script`.
+
+        Raises:
+            ArtifactNotFound: It is not exposed.
+        """
+        path = f"{function.__module__}.{function.__qualname__}"
+        exposed = [
+            each.slug
+            for _, parsed in sorted(self._parsed(name), key=lambda it: it[0] != self._around)
+            for each in (parsed.value.functions if parsed.value else ())
+            if each.function == path
+        ]
+        if exposed:
+            return exposed[0]
+        raise ArtifactNotFound(
+            f"no task script here exposes the function {path}", hint="name it in config.json"
         )
 
     def protocol(self, name: str | Path | None) -> Path:
@@ -174,6 +207,18 @@ class Project:
             where=_at(self.root),
             hint=nearest_hint(str(name), known),
         )
+
+    def _parsed(self, name: str | Path | None) -> list[tuple[Path, Parsed[TaskScript]]]:
+        """Return the task scripts that a name may mean."""
+        alone = name is None and not (self.root / SCRIPTS).is_dir()
+        own = self._around if alone or (name is not None and Path(name) == Path()) else None
+        folder = own or self._folder(SCRIPTS, name, holds=CONFIG_FILE)
+        homes = [folder] if (folder / CONFIG_FILE).is_file() else sorted(folder.iterdir())
+        return [
+            (home, load_task_script(home, self.cache_dir))
+            for home in homes
+            if (home / CONFIG_FILE).is_file()
+        ]
 
     def _script(self, home: Path, script: TaskScript) -> Script:
         name = home.name

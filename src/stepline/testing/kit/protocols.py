@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stepline.app.attempts import AttemptRecord
+from stepline.app.images.suites import TESTED_IMAGE
 from stepline.app.run_local import RunPorts, RunRequest, run_local
 from stepline.app.run_plan import Machine, RunWords, plan_run
 from stepline.app.run_secrets import SecretSource
@@ -172,6 +173,10 @@ class RunProtocol:
                 f"there is no executor '{executor}' for tests",
                 hint=f"use one of: {', '.join(EXECUTORS)}",
             )
+        if executor != IN_PROCESS and os.environ.get(TESTED_IMAGE):
+            import pytest
+
+            pytest.skip("environments of the executor 'process' are not made inside an image")
         project, settings = self._session.project, self._session.project.settings
         options = ExecutorOptions(
             task_env={**settings.task_env, **env},
@@ -246,7 +251,6 @@ class RunProtocol:
             clock=session.clock.time,
             sleep=session.clock.sleep,
             new_id=session.ids.new,
-            scratch_root=str(session.folder / "scratch"),
             cache_dir=session.project.cache_dir,
         )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from stepline.model.task import TaskOutcome, TaskRequest
-from stepline.ports.executor import Executor, LogLine, ScriptVersion, TaskServices
+from stepline.model.task import Limits, TaskOutcome, TaskRequest
+from stepline.ports.executor import Executor, LogLine, ScriptVersion, Seat, TaskServices
 from stepline.testing.kit.files import Files
 from stepline.testing.kit.secrets import Secrets
 
@@ -136,6 +137,7 @@ class StrictExecutor:
         self.name = executor.name
         self.prepare = executor.prepare
         self.warm_up = executor.warm_up
+        self.faults = executor.faults
         self.cancel = executor.cancel
         self.remove_unused = executor.remove_unused
         self.close = executor.close
@@ -143,9 +145,23 @@ class StrictExecutor:
         self._strictness = strictness
         self._fail = fail
 
-    def run(
-        self, version: ScriptVersion, request: TaskRequest, *, services: TaskServices, scratch: str
-    ) -> TaskOutcome:
+    @contextmanager
+    def seat(self, version: ScriptVersion, limits: Limits) -> Iterator[Seat]:
+        """Take a place for one attempt."""
+        with self._executor.seat(version, limits) as seat:
+            yield _StrictSeat(seat, self._strictness, self._fail)
+
+
+class _StrictSeat:
+    """A place for one attempt that may ask only for what the test provides."""
+
+    def __init__(self, seat: Seat, strictness: Strictness, fail: Callable[[str], None]) -> None:
+        self.scratch, self.shares_paths = seat.scratch, seat.shares_paths
+        self._seat = seat
+        self._strictness = strictness
+        self._fail = fail
+
+    def run(self, request: TaskRequest, *, services: TaskServices) -> TaskOutcome:
         """Run one attempt and wait for its end."""
         watched = StrictServices(services, self._strictness, fail=self._fail)
-        return self._executor.run(version, request, services=watched, scratch=scratch)
+        return self._seat.run(request, services=watched)

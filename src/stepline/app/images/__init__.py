@@ -1,0 +1,1 @@
+"""Use cases of images: logins of registries, releases, and what people do with images."""

@@ -1,0 +1,1 @@
+"""The platform's side of workers: what all executors that use them share."""
