@@ -54,7 +54,7 @@ def test_3_06_a_python_that_cannot_be_had_is_refused_before_any_work(ready):
     nowhere = json.dumps({"3.8": f"127.0.0.1:{free_port()}/python:3.8"})
     refused = ready.stepline(*RUN, STEPLINE_BASES=nowhere)
     assert refused.returncode == 3
-    assert "the base image of python3.8" in refused.stderr
+    assert "there is no base image of python3.8 here" in refused.stderr
     assert "here are bases of: " in refused.stderr
     assert "3.11" in refused.stderr.partition("here are bases of: ")[2]
     assert "it ran" not in refused.stdout + refused.stderr
