@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.support.executors import Services
+from tests.support.executors import Services, wait_until
 
 MIB = 1024 * 1024
 
@@ -94,11 +94,15 @@ def test_executor_left_process_writes_into_no_other_tasks_log(bench):
     """But for the children of a process that many tasks share: those are the next one's too."""
     folder = bench.shared()
     path = folder / "pid"
-    script = f"echo $$ > {path}; while true; do echo late; sleep 0.01; done"
+    stop = folder / "stop"
+    script = f"echo $$ > {path}; while [ ! -e {stop} ]; do echo late; sleep 0.01; done; rm {stop}"
     bench.run("leave_daemon", {"path": str(folder / "daemon")})
     bench.run("leave_child", {"script": script, "path": str(path)})
     services = Services()
     bench.run("print_slowly", services=services)
+    if bench.keeps_children:
+        stop.touch()
+        assert wait_until(lambda: not stop.exists())
     others = {"late"} if bench.keeps_children else set()
     assert [text for text in services.texts() if text not in others] == ["0", "1", "2"]
 
