@@ -181,7 +181,7 @@ def test_processes_that_build_the_same_make_it_once(folder, script):
     processes = [start(folder, script) for _ in range(3)]
     said = [process.communicate(timeout=60)[0].splitlines() for process in processes]
     assert len({lines[-1] for lines in said}) == 1
-    assert sum("installing 1 packages" in lines for lines in said) == 1
+    assert sum("installing 1 package" in lines for lines in said) == 1
 
 
 def test_threads_build_different_scripts_at_once(folder, tmp_path):
