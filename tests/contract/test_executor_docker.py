@@ -23,7 +23,6 @@ pytestmark = pytest.mark.docker
 WAYS = {
     "warm": (Isolation.FORK, False),
     "fresh": (Isolation.FORK, True),
-    "reuse": (Isolation.REUSE, False),
 }
 
 
