@@ -24,7 +24,7 @@ def make_wheel(
     path = folder / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         for name_in_wheel, text in files.items():
-            archive.writestr(name_in_wheel, text)
+            archive.writestr(zipfile.ZipInfo(name_in_wheel), text)  # the same bytes at any time
     return path
 
 
