@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,17 +145,27 @@ def push_image(image: str, reference: str, *, force: bool, untested: bool) -> No
     click.echo(f"{reference}@{pushed.digest}" if pushed.sent else f"{pushed.digest} was there")
 
 
+def _kept_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say who is asked what is to be kept."""
+    options = [
+        click.option(
+            "--config",
+            "-c",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help="auth.json of the service whose published versions are kept.",
+        ),
+        click.option("--no-service", is_flag=True, help="Keep no published versions."),
+        click.option("--no-engine", is_flag=True, help="Ask no container engine what it holds."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 @command.command("prune")
 @click.option("--dry-run", is_flag=True, help="Remove nothing; tell what would be.")
-@click.option(
-    "--config",
-    "-c",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="auth.json of the service whose published versions are kept.",
-)
-@click.option("--no-service", is_flag=True, help="Keep no published versions.")
-@click.option("--no-engine", is_flag=True, help="Ask no container engine what it holds.")
+@_kept_options
 @click.option("--json", "json_output", is_flag=True, help="Print JSON.")
 def prune_images(
     *, dry_run: bool, config: Path | None, no_service: bool, no_engine: bool, json_output: bool
@@ -179,15 +189,7 @@ def prune_images(
 
 @command.command("remove")
 @click.argument("image", metavar="IMAGE")
-@click.option(
-    "--config",
-    "-c",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="auth.json of the service whose published versions are kept.",
-)
-@click.option("--no-service", is_flag=True, help="Keep no published versions.")
-@click.option("--no-engine", is_flag=True, help="Ask no container engine what it holds.")
+@_kept_options
 def remove_image(image: str, *, config: Path | None, no_service: bool, no_engine: bool) -> None:
     """Remove one image, unless it is tagged, published or runs.
 

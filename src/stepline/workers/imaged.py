@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from stepline.errors import PlatformError
@@ -13,10 +13,12 @@ from stepline.frozen import frozen
 from stepline.model.image import Image
 from stepline.model.task import Isolation
 from stepline.ports.executor import ExecutorOptions, ScriptVersion, Seat
+from stepline.ports.freed import Freed
 from stepline.ports.images import Tell
+from stepline.workers.fitness import Fitness
 from stepline.workers.held import Held
 from stepline.workers.inside import SCRATCH, worker_root
-from stepline.workers.pool import WorkerPool
+from stepline.workers.pool import IDLE_SECONDS, WorkerPool
 from stepline.workers.seat import WorkerSeat
 from stepline.workers.warm import WarmPlace
 
@@ -107,30 +109,73 @@ class VersionImages:
         return ImageKey(image.id, tuple(sorted(modules)), held)
 
 
-@contextmanager
-def imaged_seat(
-    pool: WorkerPool[ImageKey, WarmPlace],
-    key: ImageKey,
-    *,
-    start: Callable[[], WarmPlace],
-    version: ScriptVersion,
-    fresh: bool,
-) -> Iterator[Seat]:
-    """Lend a worker in an image for one attempt, and tidy up after it.
+class ImageExecutor:
+    """What executors have in common that run tasks in images, in warm places.
 
     Args:
-        pool: Where it is from.
-        key: What it has to be good for.
-        start: Starts one where none is idle.
-        version: The task script.
-        fresh: Whether it serves this attempt alone.
+        options: How tasks are treated.
+        check: Raises where this machine cannot run tasks at all.
+        ready: Called with an image before it is used for the first time.
+        idle_s: Seconds after which a place without a task is given up.
     """
-    with pool.lend(key, start, keep=not fresh) as place:
-        scratch = place.folder.scratch
-        try:
-            yield WorkerSeat(place.worker, version, pool=pool, scratch=scratch, inside=SCRATCH)
-        finally:
-            place.tidy()
+
+    def __init__(
+        self,
+        options: ExecutorOptions,
+        *,
+        check: Callable[[], object],
+        ready: Callable[[Image], None] = lambda image: None,
+        idle_s: float = IDLE_SECONDS,
+    ) -> None:
+        self._options = options
+        self._fitness = Fitness(check)
+        self._images = VersionImages(options, ready)
+        self._pool: WorkerPool[ImageKey, WarmPlace] = WorkerPool(idle_s=idle_s)
+
+    def warm_up(self, version: ScriptVersion) -> None:
+        """Nothing: what a first task needs depends on its limits."""
+
+    def remove_unused(
+        self, versions: Sequence[ScriptVersion], *, before: float, dry_run: bool = False
+    ) -> Freed:
+        """Return that nothing was removed: images have a command of their own for that."""
+        del versions, before, dry_run
+        return Freed()
+
+    def faults(self, *, anew: bool = False) -> Sequence[str]:
+        """Return why no task can be run here, if none can."""
+        return self._fitness.faults(anew=anew)
+
+    def cancel(self, task_id: str) -> None:
+        """End the running attempt of a task, or the next one as soon as it begins."""
+        self._pool.cancel(task_id)
+
+    @contextmanager
+    def _seat(
+        self,
+        version: ScriptVersion,
+        key: ImageKey,
+        *,
+        start: Callable[[ScriptVersion, ImageKey], WarmPlace],
+        fresh: bool,
+    ) -> Iterator[Seat]:
+        """Lend a place for one attempt, and tidy up after it.
+
+        Args:
+            version: The task script.
+            key: What the place has to be good for.
+            start: Makes one where none is idle.
+            fresh: Whether it serves this attempt alone.
+        """
+        lent = self._pool.lend(key, lambda: start(version, key), keep=not fresh)
+        with lent as place:
+            scratch = place.folder.scratch
+            try:
+                yield WorkerSeat(
+                    place.worker, version, pool=self._pool, scratch=scratch, inside=SCRATCH
+                )
+            finally:
+                place.tidy()
 
 
 def image_variables(image: Image) -> dict[str, str]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
 
 from stepline.errors import PlatformError, SteplineError
 from stepline.model.image import Image
@@ -15,13 +14,12 @@ from stepline.plugins.executor_docker.folders import ContainerFolder
 from stepline.plugins.executor_docker.host import ContainerHost
 from stepline.ports.engine import Container
 from stepline.ports.executor import ExecutorOptions, ScriptVersion, Seat
-from stepline.ports.freed import Freed
 from stepline.workers import owners
-from stepline.workers.fitness import Fitness
 from stepline.workers.held import Held
-from stepline.workers.imaged import ImageKey, VersionImages, imaged_seat
+from stepline.workers.imaged import ImageExecutor, ImageKey
 from stepline.workers.inside import TEMPORARY
-from stepline.workers.pool import IDLE_SECONDS, WorkerPool
+from stepline.workers.loading import load_image
+from stepline.workers.pool import IDLE_SECONDS
 from stepline.workers.roots import PlatformRoot, remove_forsaken, root_name
 from stepline.workers.warm import WarmPlace
 from stepline.workers.worker import Load, Worker
@@ -29,7 +27,7 @@ from stepline.workers.worker import Load, Worker
 _TIDY_SECONDS = 15.0
 
 
-class DockerExecutor:
+class DockerExecutor(ImageExecutor):
     """Runs tasks in containers, one task at a time in each.
 
     Args:
@@ -47,14 +45,11 @@ class DockerExecutor:
         environ: Mapping[str, str],
         idle_s: float = IDLE_SECONDS,
     ) -> None:
-        self._options = options
         self._engine = options.engine()
-        self._fitness = Fitness(self._engine.check)
+        super().__init__(options, check=self._engine.check, ready=self._load, idle_s=idle_s)
         self._owner = owners.own_name(owners.TASKS)
         self._folders = PlatformRoot(options.scratch, "docker", environ=environ)
         self._environ = environ
-        self._images = VersionImages(options, self._load)
-        self._pool: WorkerPool[ImageKey, WarmPlace] = WorkerPool(idle_s=idle_s)
         self._strays: list[Container] = []
         self._tidying = threading.Thread(target=self._remove_orphans, daemon=True)
         self._tidying.start()
@@ -69,32 +64,13 @@ class DockerExecutor:
         """Make the version's image, or find it made, and have the engine hold it."""
         return self._images.get(version, tell, renew=renew).id
 
-    def warm_up(self, version: ScriptVersion) -> None:
-        """Nothing: what a first task needs depends on its limits."""
-
     @contextmanager
     def seat(self, version: ScriptVersion, limits: Limits) -> Iterator[Seat]:
         """Take a container for one attempt."""
         image = self._images.get(version)
         key = self._images.key(version, image, held=Held.by(limits))
-        start = partial(self._start, version, key)
-        with imaged_seat(self._pool, key, start=start, version=version, fresh=limits.fresh) as seat:
+        with self._seat(version, key, start=self._start, fresh=limits.fresh) as seat:
             yield seat
-
-    def remove_unused(
-        self, versions: Sequence[ScriptVersion], *, before: float, dry_run: bool = False
-    ) -> Freed:
-        """Return that nothing was removed: images have a command of their own for that."""
-        del versions, before, dry_run
-        return Freed()
-
-    def faults(self, *, anew: bool = False) -> Sequence[str]:
-        """Return why the engine cannot be used, if it cannot."""
-        return self._fitness.faults(anew=anew)
-
-    def cancel(self, task_id: str) -> None:
-        """End the running attempt of a task, or the next one as soon as it begins."""
-        self._pool.cancel(task_id)
 
     def close(self) -> None:
         """Remove all containers and their folders."""
@@ -107,15 +83,12 @@ class DockerExecutor:
 
     def _load(self, image: Image) -> None:
         """Have the engine hold an image."""
-        if self._engine.image(image.id) is not None:
-            return
         images = self._options.images()
-        loaded = self._engine.load(
-            [layer.digest for layer in image.layers],
-            lambda file, without: images.write_archive(image, file, without=without),
+        load_image(
+            image,
+            self._engine,
+            write=lambda file, without: images.write_archive(image, file, without=without),
         )
-        if loaded != image.id:
-            raise PlatformError(f"the engine took the image {image.id} for {loaded}")
 
     def _start(self, version: ScriptVersion, key: ImageKey) -> WarmPlace:
         self._remove_strays()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 
 from stepline.errors import PlatformError
@@ -19,18 +18,15 @@ from stepline.plugins.executor_sandbox.host import SandboxHost, hold
 from stepline.plugins.executor_sandbox.limits import refuse_unheld
 from stepline.plugins.executor_sandbox.spawner import Spawner
 from stepline.ports.executor import ExecutorOptions, ScriptVersion, Seat
-from stepline.ports.freed import Freed
 from stepline.workers import inside
-from stepline.workers.fitness import Fitness
 from stepline.workers.held import Held
 from stepline.workers.imaged import (
+    ImageExecutor,
     ImageKey,
-    VersionImages,
     image_variables,
-    imaged_seat,
     task_variables,
 )
-from stepline.workers.pool import IDLE_SECONDS, WorkerPool
+from stepline.workers.pool import IDLE_SECONDS
 from stepline.workers.process import PATH, START, worker_command
 from stepline.workers.roots import PlatformRoot, remove_forsaken, root_name
 from stepline.workers.shared import SharedFolder
@@ -50,7 +46,7 @@ class _Machine:
     place: cgroups.Place
 
 
-class SandboxExecutor:
+class SandboxExecutor(ImageExecutor):
     """Runs tasks in sandboxes, one task at a time in each.
 
     Args:
@@ -72,16 +68,13 @@ class SandboxExecutor:
         place: cgroups.Place | None = None,
         idle_s: float = IDLE_SECONDS,
     ) -> None:
-        self._options = options
+        super().__init__(options, check=self._machine, idle_s=idle_s)
         self._environ = environ
         self._given = (bubblewrap, place)
         self._lock = threading.Lock()
         self._found: _Machine | None = None
-        self._fitness = Fitness(self._machine)
-        self._images = VersionImages(options)
         self._spawner = Spawner()
         self._folders = PlatformRoot(options.scratch, "sandbox", environ=environ)
-        self._pool: WorkerPool[ImageKey, WarmPlace] = WorkerPool(idle_s=idle_s)
 
     def prepare(
         self,
@@ -96,9 +89,6 @@ class SandboxExecutor:
         self._options.images().root(image)
         return image.id
 
-    def warm_up(self, version: ScriptVersion) -> None:
-        """Nothing: what a first task needs depends on its limits."""
-
     @contextmanager
     def seat(self, version: ScriptVersion, limits: Limits) -> Iterator[Seat]:
         """Take a sandbox for one attempt."""
@@ -106,24 +96,8 @@ class SandboxExecutor:
         refuse_unheld(limits, place=machine.place, bubblewrap=machine.bubblewrap)
         image = self._images.get(version)
         key = self._images.key(version, image, held=_held(limits, machine))
-        start = partial(self._start, version, key)
-        with imaged_seat(self._pool, key, start=start, version=version, fresh=limits.fresh) as seat:
+        with self._seat(version, key, start=self._start, fresh=limits.fresh) as seat:
             yield seat
-
-    def remove_unused(
-        self, versions: Sequence[ScriptVersion], *, before: float, dry_run: bool = False
-    ) -> Freed:
-        """Return that nothing was removed: images have a command of their own for that."""
-        del versions, before, dry_run
-        return Freed()
-
-    def faults(self, *, anew: bool = False) -> Sequence[str]:
-        """Return why sandboxes cannot be made here, if they cannot."""
-        return self._fitness.faults(anew=anew)
-
-    def cancel(self, task_id: str) -> None:
-        """End the running attempt of a task, or the next one as soon as it begins."""
-        self._pool.cancel(task_id)
 
     def close(self) -> None:
         """End all sandboxes and remove their folders."""
