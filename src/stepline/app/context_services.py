@@ -9,6 +9,7 @@ from stepline.app.attempt_scope import AttemptScope
 from stepline.app.call_errors import CallRefused
 from stepline.errors import SettingsError
 from stepline.model.values import Json
+from stepline.ports.files import open_plain
 
 
 def resolve_secret(scope: AttemptScope, params: Mapping[str, Any]) -> Json:
@@ -24,6 +25,35 @@ def resolve_secret(scope: AttemptScope, params: Mapping[str, Any]) -> Json:
         return {"value": None, "problem": str(error)}
     scope.reads.add("secret", name=reference, version=found.version)
     return {"value": found.value, "problem": ""}
+
+
+def find_secrets(scope: AttemptScope, params: Mapping[str, Any]) -> Json:
+    """Return which secrets of the workflow are in a file, whether the task may see them or not."""
+    from stepline.app.secret_search import find_secrets as found_in
+
+    path = scope.scratch_path(params.get("scratch"))
+    values = _declared(scope)
+    if not values:
+        return []
+    with open_plain(path) as file:
+        return [{"secret": each.secret, "member": each.member} for each in found_in(file, values)]
+
+
+def _declared(scope: AttemptScope) -> dict[str, str]:
+    """Return the values of the secrets in the workflow's config, by config key."""
+    config = scope.values.get("pipelineConfig")
+    if scope.secrets is None or not isinstance(config, dict):
+        return {}
+    values: dict[str, str] = {}
+    for key, value in config.items():
+        path = value.get("ssm") if isinstance(value, dict) else None
+        if not isinstance(path, str):
+            continue
+        try:
+            values[key] = scope.secrets.read(path).value
+        except SettingsError:
+            continue  # without a value there is nothing that could leave
+    return values
 
 
 def search_eql(scope: AttemptScope, params: Mapping[str, Any]) -> Json:

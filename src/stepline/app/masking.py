@@ -178,11 +178,12 @@ def secret_forms(value: str) -> set[str]:
         stripped = part.strip()
         for text in {part, stripped}:
             if len(text) >= SHORTEST_SECRET:
-                forms.update(_encodings(text))
+                forms.update(encodings(text))
     return {form for form in forms if len(form) >= SHORTEST_SECRET}
 
 
-def _encodings(text: str) -> Iterator[str]:
+def encodings(text: str) -> Iterator[str]:
+    """Give a text in the forms in which programs commonly write it, some more than once."""
     from urllib.parse import quote, quote_plus  # runs without secrets need not wait for it
 
     yield text

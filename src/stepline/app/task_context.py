@@ -33,6 +33,8 @@ get_schema_artifact  namespace, slug, version                     schema
 validate_ids         scratch, namespace, slug, version,           null
                      ignoreAllowedIds
 resolve_secret       ssm                                          value, problem
+find_secrets         scratch                                      list of secret and
+                                                                  member
 search_eql           payload, query                               hits
 ==================== ============================================ =====================
 """
@@ -76,6 +78,7 @@ HANDLERS: Mapping[str, Handler] = {
         context_schemas.get_schema_artifact,
         context_schemas.validate_ids,
         context_services.resolve_secret,
+        context_services.find_secrets,
         context_services.search_eql,
     )
 }

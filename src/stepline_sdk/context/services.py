@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stepline_sdk.context import scratch
 from stepline_sdk.context.base import ContextBase
 from stepline_sdk.errors import FatalError, NotAvailableError
 
@@ -36,6 +37,30 @@ class ServicesMixin(ContextBase):
         if value is None:
             self.get_logger().log({"level": "warning", "message": answer["problem"]})
         return value
+
+    def find_secrets(self, path: Any) -> list[dict[str, str]]:
+        """Return which secrets of the workflow a file holds; also those the task never asked for.
+
+        Looked for are the values themselves, escaped, URL-encoded, in base64 or UTF-16, in
+        the file and in what it holds compressed (gzip, bzip2, xz, zip).
+
+        Args:
+            path: A plain file of the task.
+
+        Returns:
+            For each secret found its name in the configuration, ``secret``, and the member of
+            an archive that holds it, ``member``, which is empty otherwise.
+
+        Raises:
+            OSError: The file cannot be read.
+            ValueError: It is compressed, and cannot be looked into to its end.
+        """
+        name = scratch.lend(self._scratch_dir, str(path))
+        try:
+            found: list[dict[str, str]] = self._call("find_secrets", {"scratch": name})
+        finally:
+            scratch.remove(self._scratch_dir, name)
+        return found
 
     def get_secret_config_value(self, secret_name: str, silent_on_error: bool = True) -> str:
         """Return the value of the secret that a config key ``ts_secret_name_…`` names.
