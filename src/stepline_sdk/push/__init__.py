@@ -16,11 +16,13 @@ from __future__ import annotations
 from stepline_sdk.push.destination import Destination, Published, RemoteFile
 from stepline_sdk.push.errors import NotPublished, PushError, Refused, TryAgain, Unverified
 from stepline_sdk.push.flow import push
+from stepline_sdk.push.inputs import Given
 from stepline_sdk.push.marks import Mark, find_mark
 from stepline_sdk.push.staging import Staged, StagedFile
 
 __all__ = [
     "Destination",
+    "Given",
     "Mark",
     "NotPublished",
     "Published",
