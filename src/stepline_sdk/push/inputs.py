@@ -148,9 +148,8 @@ def _by_name(
     context: Any, field: str, pointers: Sequence[Mapping[str, Any]]
 ) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
-    for pointer in pointers:
-        if "fileKey" not in pointer:
-            pointer = context.get_file_pointer(pointer["fileId"])
+    for given in pointers:
+        pointer = given if "fileKey" in given else context.get_file_pointer(given["fileId"])
         name = context.get_file_name(pointer)
         if name in found:
             raise ValueError(
