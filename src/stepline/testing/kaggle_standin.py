@@ -12,37 +12,35 @@ both the 2.2 and the 1.6 line of the client, listens on 127.0.0.1 only, and need
 
 from __future__ import annotations
 
-import argparse
 import hmac
-import json
-import os
-import signal
 import sys
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from stepline.testing.kaggle.answers import Answers
-from stepline.testing.kaggle.faults import Fault, StatusError, with_faults
-from stepline.testing.kaggle.listener import Listener
-from stepline.testing.kaggle.record import Blob, Call, Dataset
+from stepline.testing.kaggle.faults import StatusError
+from stepline.testing.kaggle.record import Blob, Dataset, KaggleCall
 from stepline.testing.kaggle.state import KaggleState, NewDataset
-from stepline.testing.kaggle.wire import Reply, Request
+from stepline.testing.kaggle.wire import KaggleRequest, identify, said
+from stepline.testing.loopback.command import serve, standin_parser
+from stepline.testing.loopback.faults import Fault
+from stepline.testing.loopback.messages import Reply, Request
+from stepline.testing.loopback.standin import StandIn, write_whole
 
 __all__ = ["KaggleStandIn", "StatusError", "main"]
 
 
-class KaggleStandIn:
+class KaggleStandIn(StandIn):
     """The stand-in, serving while the ``with`` block lasts.
 
     Args:
         port: TCP port on 127.0.0.1; 0 takes a free one.
         accounts: User names with their keys; None lets any user with any key in.
         taken: Datasets, as ``owner/slug``, that exist from the start, with no files.
-        faults: What goes wrong, see `stepline.testing.kaggle.faults`.
+        faults: What goes wrong, see `stepline.testing.loopback.faults`.
         record: Folder that gets ``record.json`` and ``blobs/<sha256>``, up to date
             before each answer leaves.
     """
@@ -53,44 +51,15 @@ class KaggleStandIn:
         port: int = 0,
         accounts: Mapping[str, str] | None = None,
         taken: Iterable[str] = (),
-        faults: Sequence[Fault] = (),
+        faults: Iterable[Fault] = (),
         record: Path | None = None,
     ) -> None:
+        super().__init__(port=port, faults=faults, record=record)
         self._accounts = accounts
-        self._lock = threading.Lock()
         self._state = KaggleState()
         self._answers = Answers(self._state)
-        self._answer = with_faults(self._answer_locked, faults)
-        self._record = record
         for ref in taken:
             self._seed(ref)
-        self._listener = Listener(port, handle=self._handle, authorise=self._authorise)
-        self._thread = threading.Thread(
-            target=self._listener.serve_forever,
-            kwargs={"poll_interval": 0.05},
-            name="kaggle-stand-in",
-            daemon=True,
-        )
-
-    def __enter__(self) -> KaggleStandIn:
-        self._save()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown()
-        self._listener.server_close()
-        self._thread.join()
-
-    @property
-    def port(self) -> int:
-        """Return the TCP port."""
-        return self._listener.server_port
-
-    @property
-    def url(self) -> str:
-        """Return the address, such as ``http://127.0.0.1:40123``."""
-        return self._listener.url
 
     @property
     def env(self) -> dict[str, str]:
@@ -118,21 +87,15 @@ class KaggleStandIn:
         }
 
     @property
-    def calls(self) -> tuple[Call, ...]:
-        """Return all calls, in the order in which they were answered."""
-        with self._lock:
-            return tuple(self._state.calls)
-
-    @property
     def datasets(self) -> Mapping[str, Dataset]:
         """Return a snapshot of all datasets by ``owner/slug``."""
-        with self._lock:
+        with self.lock:
             return MappingProxyType(dict(self._state.datasets))
 
     @property
     def blobs(self) -> tuple[Blob, ...]:
         """Return all uploads, complete or not, in the order of their start."""
-        with self._lock:
+        with self.lock:
             return tuple(self._state.blobs.values())
 
     def blob(self, sha256: str) -> bytes:
@@ -141,85 +104,80 @@ class KaggleStandIn:
         Raises:
             KeyError: No complete upload has that digest.
         """
-        with self._lock:
+        with self.lock:
             return self._state.content(sha256)
+
+    def name(self, request: Request) -> str:
+        """Return the operation in the 2.2 line's form."""
+        return identify(request.method, request.path)[0]
+
+    def read(self, request: Request) -> KaggleRequest:
+        """Return the request with what it says.
+
+        Raises:
+            RefusedError: 400; its body is not a JSON object.
+        """
+        _, line, found = identify(request.method, request.path)
+        user, key = request.credentials
+        return KaggleRequest(
+            **vars(request),
+            line=line,
+            parameters=said(request, line=line, found=found),
+            user=user,
+            authorised=key is not None and self._is_known(user, key),
+        )
+
+    def answer(self, request: Request) -> Reply:
+        """Return the service's answer.
+
+        Raises:
+            RefusedError: The service refuses.
+        """
+        with self.lock:
+            return self._answers(cast("KaggleRequest", request))
+
+    def call(self, request: Request, *, number: int, status: int | None) -> KaggleCall:
+        """Return the record of a call."""
+        told = request if isinstance(request, KaggleRequest) else None
+        _, line, _ = identify(request.method, request.path)
+        return KaggleCall(
+            **vars(super().call(request, number=number, status=status)),
+            line=line,
+            parameters=told.parameters if told else {},
+        )
 
     def to_plain(self) -> dict[str, Any]:
         """Return the whole record but the blobs' bytes, as ``record.json`` holds it."""
-        with self._lock:
-            return self._plain()
+        with self.lock:
+            return {
+                **super().to_plain(),
+                "blobs": [blob.to_plain() for blob in self._state.blobs.values()],
+                "datasets": [asdict(dataset) for dataset in self._state.datasets.values()],
+            }
 
-    def _plain(self) -> dict[str, Any]:
-        return {
-            "url": self.url,
-            "calls": [asdict(call) for call in self._state.calls],
-            "blobs": [blob.to_plain() for blob in self._state.blobs.values()],
-            "datasets": [asdict(dataset) for dataset in self._state.datasets.values()],
-        }
+    def save_more(self, folder: Path) -> None:
+        """Write the complete uploads, each under its digest."""
+        blobs = folder / "blobs"
+        blobs.mkdir(exist_ok=True)
+        for blob in self._state.blobs.values():
+            if blob.complete and not (blobs / blob.sha256).exists():
+                write_whole(blobs / blob.sha256, blob.data)
 
     def _seed(self, ref: str) -> None:
         owner, _, slug = ref.partition("/")
         new = NewDataset(owner=owner, slug=slug, title=slug, licence="CC0-1.0", private=True)
         self._state.create_dataset(new, [])
 
-    def _authorise(self, user: str | None, key: str) -> bool:
+    def _is_known(self, user: str | None, key: str) -> bool:
         if self._accounts is None:
             return True
         known = self._accounts.get(user or "")
         return known is not None and hmac.compare_digest(known.encode(), key.encode())
 
-    def _answer_locked(self, request: Request) -> Reply:
-        with self._lock:
-            return self._answers(request)
 
-    def _handle(self, request: Request) -> Reply:
-        reply = self._answer(request)
-        with self._lock:
-            self._state.calls.append(
-                Call(
-                    number=len(self._state.calls) + 1,
-                    operation=request.operation,
-                    line=request.line,
-                    method=request.method,
-                    path=request.path,
-                    user=request.user,
-                    parameters=request.parameters,
-                    status=reply.status,
-                )
-            )
-            self._save()
-        return reply
-
-    def _save(self) -> None:
-        if self._record is None:
-            return
-        folder = self._record / "blobs"
-        folder.mkdir(parents=True, exist_ok=True)
-        for blob in self._state.blobs.values():
-            if blob.complete and not (folder / blob.sha256).exists():
-                _write_whole(folder / blob.sha256, blob.data)
-        text = json.dumps(self._plain(), indent=2, default=lambda moment: moment.isoformat())
-        _write_whole(self._record / "record.json", text.encode() + b"\n")
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old or the new content, never a part."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    os.replace(part, path)
-
-
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m stepline.testing.kaggle_standin",
-        description="Stand in for Kaggle's service on a loopback port, and print its URL.",
-    )
-    parser.add_argument("--port", type=int, default=0, help="TCP port; by default a free one")
-    parser.add_argument("--record", type=Path, metavar="DIR", help="folder for what it received")
-    parser.add_argument("--pid-file", type=Path, metavar="F", help="gets the process id")
-    parser.add_argument(
-        "--lifetime", type=float, default=600.0, metavar="SECONDS", help="end after this time"
-    )
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM, SIGINT or the end of the lifetime; return the exit code."""
+    parser = standin_parser("stepline.testing.kaggle_standin", service="Kaggle's service")
     parser.add_argument(
         "--taken", action="append", default=[], metavar="OWNER/SLUG", help="exists from the start"
     )
@@ -231,26 +189,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar=("OPERATION", "MESSAGE"),
         help='answer it with "status": "error"',
     )
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM, SIGINT or the end of the lifetime; return the exit code."""
-    options = _parse(argv)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    options = parser.parse_args(argv)
     faults = [StatusError(operation, message) for operation, message in options.status_error]
-    with KaggleStandIn(
+    kaggle = KaggleStandIn(
         port=options.port, taken=options.taken, faults=faults, record=options.record
-    ) as kaggle:
-        if options.pid_file is not None:
-            _write_whole(options.pid_file, f"{os.getpid()}\n".encode())
-        print(kaggle.url, flush=True)
-        stop.wait(options.lifetime)
-    if options.pid_file is not None:
-        options.pid_file.unlink(missing_ok=True)
-    return 0
+    )
+    return serve(kaggle, options)
 
 
 if __name__ == "__main__":

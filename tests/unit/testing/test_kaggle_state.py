@@ -5,14 +5,15 @@ from datetime import UTC, datetime
 import pytest
 
 from stepline.testing.kaggle.answers import Answers
-from stepline.testing.kaggle.faults import StatusError, with_faults
+from stepline.testing.kaggle.faults import StatusError
 from stepline.testing.kaggle.state import (
     DeclinedError,
     KaggleState,
     NewDataset,
-    RefusedError,
 )
-from stepline.testing.kaggle.wire import Reply, Request, identify
+from stepline.testing.kaggle.wire import KaggleRequest, identify
+from stepline.testing.loopback import RefusedError, Reply
+from stepline.testing.loopback.faults import FaultList
 
 NEW = NewDataset(owner="me", slug="plates", title="Plates", licence="CC0-1.0", private=True)
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -29,15 +30,14 @@ def uploaded(state, data=b"abc"):
 
 
 def put(state, token, data=b"", content_range=""):
-    request = Request(
+    request = KaggleRequest(
         operation="PutBlob",
-        line="",
         method="PUT",
         base="http://localhost",
         path=f"/storage/uploads/{token}",
         parameters={"token": token},
         data=data,
-        content_range=content_range,
+        headers={"content-range": content_range},
     )
     return Answers(state)(request)
 
@@ -116,11 +116,11 @@ def test_content_of_an_unknown_digest_is_a_key_error(state):
 
 
 def test_faults_nest_with_the_first_outermost():
-    request = Request("CreateDataset", "2.2", "POST", "http://localhost", "/", {})
+    request = KaggleRequest(operation="CreateDataset", line="2.2", method="POST", path="/")
     first, second = StatusError("CreateDataset", "first"), StatusError("CreateDataset", "second")
 
-    assert b"first" in with_faults(lambda _: Reply(200), [first, second])(request).data
-    assert with_faults(lambda _: Reply(204), [])(request) == Reply(204)
+    assert b"first" in FaultList([first, second]).before(lambda _: Reply(200))(request).data
+    assert FaultList().before(lambda _: Reply(204))(request) == Reply(204)
 
 
 @pytest.mark.parametrize(

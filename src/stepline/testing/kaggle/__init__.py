@@ -1,6 +1,6 @@
 """The parts of the loopback stand-in for Kaggle's service.
 
-A request passes through them in this order: ``listener`` (bytes to `Request`),
-``faults`` (what a test wants to go wrong), ``answers`` (one operation each) and
-``state`` (what the service knows). ``record`` holds the values that tests read.
+``wire`` says what a request asks for, ``answers`` holds the answer to each operation, and
+``state`` what the service knows. ``record`` has the values that tests read, and ``faults``
+what goes wrong here alone. The rest is `stepline.testing.loopback`.
 """

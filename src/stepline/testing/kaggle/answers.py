@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 from stepline.testing.kaggle.record import Dataset, DatasetFile, DatasetVersion
-from stepline.testing.kaggle.state import DeclinedError, KaggleState, NewDataset, RefusedError
-from stepline.testing.kaggle.wire import Reply, Request, error_reply, json_reply
+from stepline.testing.kaggle.state import DeclinedError, KaggleState, NewDataset
+from stepline.testing.kaggle.wire import KaggleRequest
+from stepline.testing.loopback.messages import RefusedError, Reply, error_reply, json_reply
 
 # Bytes are fetched and sent by URLs that a client gets from an authorised call.
 _OPEN = frozenset({"PutBlob", "GetFile", "GetArchive"})
@@ -33,7 +34,7 @@ class Answers:
 
     def __init__(self, state: KaggleState) -> None:
         self._state = state
-        self._operations: dict[str, Callable[[Request], Reply]] = {
+        self._operations: dict[str, Callable[[KaggleRequest], Reply]] = {
             "CreateDataset": self._create_dataset,
             "CreateDatasetVersion": self._create_version,
             "DownloadDataset": self._download,
@@ -47,10 +48,12 @@ class Answers:
             "StartBlobUpload": self._start_upload,
         }
 
-    def __call__(self, request: Request) -> Reply:
-        """Return the answer; errors of the service are answers too."""
-        if request.operation == "Elsewhere":
-            return error_reply(403, f"this stand-in leads nowhere else: {request.path}")
+    def __call__(self, request: KaggleRequest) -> Reply:
+        """Return the answer.
+
+        Raises:
+            RefusedError: The service refuses.
+        """
         operation = self._operations.get(request.operation)
         if operation is None:
             return error_reply(404, f"the stand-in does not know {request.method} {request.path}")
@@ -58,12 +61,10 @@ class Answers:
             return error_reply(401, "Unauthenticated")
         try:
             return operation(request)
-        except RefusedError as refused:
-            return error_reply(refused.status, refused.message)
         except DeclinedError as declined:
             return status_reply("error", error=str(declined))
 
-    def _start_upload(self, request: Request) -> Reply:
+    def _start_upload(self, request: KaggleRequest) -> Reply:
         size = request.parameters.get("contentLength", 0)
         name = request.parameters.get("name")
         if not isinstance(name, str) or not isinstance(size, int):
@@ -73,7 +74,7 @@ class Answers:
         url = f"{request.base}/storage/uploads/{blob.token}"
         return json_reply({"token": blob.token, "createUrl": url})
 
-    def _put_blob(self, request: Request) -> Reply:
+    def _put_blob(self, request: KaggleRequest) -> Reply:
         token = request.parameters["token"]
         span = _RANGE.fullmatch(request.content_range)
         if span and span[1] is None:
@@ -90,7 +91,7 @@ class Answers:
         headers = {"Range": f"bytes=0-{len(blob.data) - 1}"} if blob.data else {}
         return Reply(308, headers=headers)
 
-    def _create_dataset(self, request: Request) -> Reply:
+    def _create_dataset(self, request: KaggleRequest) -> Reply:
         said = request.parameters
         new = NewDataset(
             owner=str(said.get("ownerSlug", "")),
@@ -104,7 +105,7 @@ class Answers:
         dataset = self._state.create_dataset(new, _tokens(said))
         return status_reply("ok", ref=f"/{dataset.ref}", url=_page(dataset))
 
-    def _create_version(self, request: Request) -> Reply:
+    def _create_version(self, request: KaggleRequest) -> Reply:
         said = request.parameters.get("body") or {}
         if said.get("deleteOldVersions"):
             raise DeclinedError("the stand-in keeps all versions")
@@ -112,11 +113,11 @@ class Answers:
         dataset = self._state.create_version(request.ref, notes=notes, tokens=_tokens(said))
         return status_reply("ok", ref=f"/{dataset.ref}", url=_page(dataset))
 
-    def _get_status(self, request: Request) -> Reply:
+    def _get_status(self, request: KaggleRequest) -> Reply:
         status = self._state.dataset(request.ref).current.status
         return json_reply(status.lower() if request.line == "1.6" else {"status": status})
 
-    def _get_dataset(self, request: Request) -> Reply:
+    def _get_dataset(self, request: KaggleRequest) -> Reply:
         dataset = self._state.dataset(request.ref)
         files = dataset.current.files
         return json_reply(
@@ -135,7 +136,7 @@ class Answers:
             }
         )
 
-    def _get_metadata(self, request: Request) -> Reply:
+    def _get_metadata(self, request: KaggleRequest) -> Reply:
         dataset = self._state.dataset(request.ref)
         info = {
             "datasetSlug": dataset.slug,
@@ -146,12 +147,12 @@ class Answers:
         }
         return json_reply({"info": info, "errorMessage": ""})
 
-    def _list_files(self, request: Request) -> Reply:
+    def _list_files(self, request: KaggleRequest) -> Reply:
         version = self._state.version(request.ref, _version_number(request))
         files = [_file(file, version) for file in version.files]
         return json_reply({"datasetFiles": files, "errorMessage": "", "nextPageToken": ""})
 
-    def _download(self, request: Request) -> Reply:
+    def _download(self, request: KaggleRequest) -> Reply:
         version = self._state.version(request.ref, _version_number(request))
         name = request.parameters.get("fileName")
         if name:
@@ -161,12 +162,12 @@ class Answers:
             place = f"archives/{request.ref}/{version.number}/archive.zip"
         return Reply(302, headers={"Location": f"{request.base}/storage/{place}"})
 
-    def _get_file(self, request: Request) -> Reply:
+    def _get_file(self, request: KaggleRequest) -> Reply:
         version = self._state.version(request.ref, int(request.parameters["number"]))
         file = _find(version, request.parameters["fileName"])
         return _bytes_reply(self._state.content(file.sha256), version)
 
-    def _get_archive(self, request: Request) -> Reply:
+    def _get_archive(self, request: KaggleRequest) -> Reply:
         version = self._state.version(request.ref, int(request.parameters["number"]))
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -185,7 +186,7 @@ def _tokens(said: dict[str, Any]) -> list[str]:
     return [str(file.get("token")) for file in said.get("files") or []]
 
 
-def _version_number(request: Request) -> int | None:
+def _version_number(request: KaggleRequest) -> int | None:
     number = request.parameters.get("datasetVersionNumber")
     if number in (None, "", "None"):  # the 1.6 line sends the word None when it has none
         return None

@@ -8,32 +8,24 @@ from datetime import datetime
 from typing import Any
 
 from stepline.frozen import frozen
+from stepline.testing.loopback.standin import Call
 
 
-@frozen
-class Call:
-    """One request that was answered.
+@frozen(kw_only=True)
+class KaggleCall(Call):
+    """One request that was answered, or cut.
+
+    An operation is named in the 2.2 line's form, such as ``CreateDataset``; it is ``PutBlob``,
+    ``GetFile`` or ``GetArchive`` for bytes, and ``Unknown`` or ``Elsewhere`` if refused.
 
     Attributes:
-        number: Place in the order of answers, from 1.
-        operation: Name in the 2.2 line's form, such as ``CreateDataset``; ``PutBlob``,
-            ``GetFile`` and ``GetArchive`` for bytes; ``Unknown`` or ``Elsewhere`` if refused.
         line: The client line that speaks this path, ``2.2`` or ``1.6``; empty for bytes.
-        method: HTTP method.
-        path: Path as sent, without host and query.
-        user: User name of the credentials, None if there was none. Keys are never kept.
-        parameters: What path, query and JSON body say, under the 2.2 line's names.
-        status: HTTP status of the answer.
+        parameters: What path, query and JSON body say, under the 2.2 line's names; empty
+            where the connection was cut within the body.
     """
 
-    number: int
-    operation: str
-    line: str
-    method: str
-    path: str
-    user: str | None
-    parameters: dict[str, Any]
-    status: int
+    line: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

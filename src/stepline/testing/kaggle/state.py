@@ -8,21 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from stepline.frozen import frozen
-from stepline.testing.kaggle.record import Blob, Call, Dataset, DatasetFile, DatasetVersion
-
-
-class RefusedError(Exception):
-    """The service answers with an HTTP error.
-
-    Args:
-        status: HTTP status.
-        message: The service's words.
-    """
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
+from stepline.testing.kaggle.record import Blob, Dataset, DatasetFile, DatasetVersion
+from stepline.testing.loopback.messages import RefusedError
 
 
 class DeclinedError(Exception):
@@ -45,7 +32,7 @@ def _utc_now() -> datetime:
 
 
 class KaggleState:
-    """Blobs, datasets and calls; not thread-safe, so callers hold one lock.
+    """Blobs and datasets; not thread-safe, so callers hold one lock.
 
     Args:
         now: Clock; returns the time in UTC.
@@ -54,7 +41,6 @@ class KaggleState:
     def __init__(self, now: Callable[[], datetime] = _utc_now) -> None:
         self.blobs: dict[str, Blob] = {}
         self.datasets: dict[str, Dataset] = {}
-        self.calls: list[Call] = []
         self._now = now
         self._numbers = itertools.count(1)
 

@@ -1,4 +1,4 @@
-"""Requests and replies as values, and which operation a path asks for.
+"""What a request says, and which operation a path asks for.
 
 Source:
     kaggle 2.2.4 with kagglesdk 0.1.37, and kaggle 1.6.17, as they send them.
@@ -6,13 +6,13 @@ Source:
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import field
 from typing import Any
 from urllib.parse import unquote
 
 from stepline.frozen import frozen
+from stepline.testing.loopback.messages import Request
 
 # Path segments; file names may hold slashes, all else may not.
 _REF = r"(?P<ownerSlug>[^/]+)/(?P<datasetSlug>[^/]+)"
@@ -50,33 +50,21 @@ _OTHERS: tuple[tuple[str, re.Pattern[str], str, str], ...] = tuple(
 )
 
 
-@frozen
-class Request:
-    """One request, read to its end.
+@frozen(kw_only=True)
+class KaggleRequest(Request):
+    """One request, with what its path, query and body say.
 
     Attributes:
-        operation: As in `stepline.testing.kaggle.record.Call`.
-        line: As in `stepline.testing.kaggle.record.Call`.
-        method: HTTP method.
-        base: Scheme and host by which the client reaches the stand-in.
-        path: Path without host and query.
-        parameters: What path, query and JSON body say, under the 2.2 line's names.
+        line: As in `stepline.testing.kaggle.record.KaggleCall`.
+        parameters: As in `stepline.testing.kaggle.record.KaggleCall`.
         user: User name of the credentials, or None.
         authorised: Whether the credentials are good.
-        data: The body's bytes.
-        content_range: That header's value, or an empty string.
     """
 
-    operation: str
-    line: str
-    method: str
-    base: str
-    path: str
-    parameters: dict[str, Any]
+    line: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
     user: str | None = None
     authorised: bool = False
-    data: bytes = field(default=b"", repr=False)
-    content_range: str = ""
 
     @property
     def ref(self) -> str:
@@ -84,24 +72,10 @@ class Request:
         slug = self.parameters.get("datasetSlug") or self.parameters.get("slug")
         return f"{self.parameters.get('ownerSlug')}/{slug}"
 
-
-@frozen
-class Reply:
-    """One answer; `status` is the HTTP status."""
-
-    status: int
-    data: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-def json_reply(content: Any, *, status: int = 200) -> Reply:
-    """Return an answer with a JSON body."""
-    return Reply(status, json.dumps(content).encode(), {"Content-Type": "application/json"})
-
-
-def error_reply(status: int, message: str) -> Reply:
-    """Return an error in the service's form, which both client lines print."""
-    return json_reply({"code": status, "message": message}, status=status)
+    @property
+    def content_range(self) -> str:
+        """Return that header's value, or an empty string."""
+        return self.headers.get("content-range", "")
 
 
 def identify(method: str, path: str) -> tuple[str, str, dict[str, Any]]:
@@ -120,3 +94,23 @@ def identify(method: str, path: str) -> tuple[str, str, dict[str, Any]]:
             found = {name: unquote(text) for name, text in match.groupdict().items() if text}
             return operation, line, found
     return "Unknown", "", {}
+
+
+def said(request: Request, *, line: str, found: dict[str, Any]) -> dict[str, Any]:
+    """Return what a request says, under the 2.2 line's names.
+
+    Args:
+        request: The request, read to its end.
+        line: The client line that speaks its path; empty for bytes.
+        found: What the path holds.
+
+    Raises:
+        RefusedError: 400; the body is not a JSON object.
+    """
+    if not line:
+        return found
+    body = request.json_object()
+    # The 1.6 line names the dataset in the path and sends what 2.2 has under "body".
+    if line == "1.6" and request.operation == "CreateDatasetVersion" and body:
+        body = {"body": body}
+    return found | request.arguments | body
