@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any, NamedTuple
 
     from stepline_sdk.push.marks import Mark
@@ -57,6 +57,9 @@ class Destination:
         about: What is published beside the files: title, licence and so on; plain JSON. It
             is part of the content: where it changes, a new version is pushed.
         exact: Whether a version holds the pushed files alone, so that others are a fault.
+        shows_all: Whether `versions` shows all that is there. Where it does not, an upload
+            with an unclear end is sent again, by whose mark the platform knows it; and where
+            none ends clear, it is not known whether something was published.
         download_limit: Bytes; larger files without a digest are compared by size only.
         tries: How often an upload is tried.
         pause_s: Seconds before the second try; doubles from one to the next.
@@ -67,6 +70,7 @@ class Destination:
     ref = ""
     about: Mapping[str, Any] = {}
     exact = True
+    shows_all = True
     download_limit: int | None = None
     tries = 4
     pause_s = 1.0
@@ -82,6 +86,13 @@ class Destination:
     def versions(self) -> Iterable[Published]:
         """Return what is there, newest first; the newest hundred are enough."""
         raise NotImplementedError
+
+    def caveats(self) -> Sequence[str]:
+        """Return in words what cannot be known or held here; asked after `versions`.
+
+        It is said before anything leaves, in a dry run too, and kept in the receipt.
+        """
+        return ()
 
     def upload(self, staged: Staged, newest: Published | None) -> None:
         """Publish a version that carries ``staged.mark``.

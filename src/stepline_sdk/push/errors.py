@@ -37,8 +37,10 @@ class TryAgain(Exception):
     Args:
         message: What is wrong, with the platform's own words.
         after_s: Seconds that the platform asks to wait; None where it does not say.
+        clear: Whether it is certain that the platform did not take what was sent.
     """
 
-    def __init__(self, message: str, after_s: float | None = None) -> None:
+    def __init__(self, message: str, after_s: float | None = None, *, clear: bool = False) -> None:
         super().__init__(message)
         self.after_s = after_s
+        self.clear = clear

@@ -164,6 +164,8 @@ class _Push:
         else:
             after = "after version %s" % newest.version if newest else "the first version"
             self._log("for %s, %s: %d bytes" % (self._place, after, staged.size))
+        for caveat in self._destination.caveats():
+            self._log("mind: %s" % caveat)
 
     def _shown(
         self, planned: dict[str, Any], newest: Published | None, earlier: Published | None
@@ -181,16 +183,19 @@ class _Push:
     # The upload.
 
     def _publish(self, staged: Staged, newest: Published | None) -> Published:
-        pause = self._destination.pause_s
+        pause, unclear = self._destination.pause_s, False
         for left in range(self._destination.tries - 1, -1, -1):
             error = self._upload(staged, newest)
             found = self._look_for(staged, error)
             if found:
                 return found
+            unclear = unclear or not _is_clear(error)
             if error is None:
                 raise Unverified(self._doubtful("the platform took it, and does not show it"))
             asked = getattr(error, "after_s", None) or 0.0
             if not left or not isinstance(error, TryAgain) or asked > LONGEST_WAIT_S:
+                if unclear and not self._destination.shows_all:
+                    raise Unverified(self._doubtful(_words(error))) from error
                 raise NotPublished(self._nothing(error)) from error
             self._log("not taken: %s; trying again" % error)
             time.sleep(max(pause, asked))
@@ -211,7 +216,8 @@ class _Push:
         Raises:
             Unverified: That cannot be known.
         """
-        settle_s = self._destination.settle_s
+        destination = self._destination
+        settle_s = destination.settle_s if destination.shows_all or not error else 0.0
         # A clear no is believed at once, an unclear end hardly ever hides a success.
         patience = settle_s if error is None else 0.0 if _is_no(error) else settle_s / 6
         try:
@@ -306,6 +312,11 @@ class _Push:
 
 def _is_no(error: Exception) -> bool:
     return isinstance(error, Refused)
+
+
+def _is_clear(error: Exception | None) -> bool:
+    """Return whether it is certain that an upload with that end was not taken."""
+    return isinstance(error, Refused) or (isinstance(error, TryAgain) and error.clear)
 
 
 def _words(error: Exception) -> str:

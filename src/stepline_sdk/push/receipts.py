@@ -32,6 +32,7 @@ def plan(destination: Destination, staged: Staged, *, started_at: str) -> dict[s
         "schema": SCHEMA,
         "destination": {"kind": destination.kind, "ref": destination.ref},
         "about": dict(destination.about),
+        "caveats": list(destination.caveats()),
         "key": staged.mark.key,
         "content": staged.mark.content,
         "files": [
