@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from zipfile import ZipFile
 
 _CHUNK = 4 * 1024**2
-_PART = re.compile(r"[^\s\"'\\,;{}]{20,}")
+# Also where a key file is a text in JSON, with its line breaks escaped.
+_BETWEEN_PARTS = re.compile(r"\\[nrt]|[\s\"'\\,;{}]")
+_PART_LENGTH = 20
 _PARTS = 8
 
 # Far more than is ever pushed compressed; keeps a bomb from holding up a task for ever.
@@ -60,9 +62,10 @@ def find_secrets(file: IO[bytes], values: Mapping[str, str]) -> list[Found]:
 
 
 def _needles(value: str) -> list[bytes]:
-    parts = sorted(set(_PART.findall(value)), key=len, reverse=True)[:_PARTS]
+    parts = {part for part in _BETWEEN_PARTS.split(value) if len(part) >= _PART_LENGTH}
+    longest = sorted(parts, key=len, reverse=True)[:_PARTS]
     needles = set[bytes]()
-    for text in {value, value.strip(), *parts}:
+    for text in {value, value.strip(), *longest}:
         forms = (form for form in encodings(text) if len(form) >= SHORTEST_SECRET)
         needles.update(form.encode() for form in forms)
         # Without its last byte it is found in either byte order.
@@ -70,14 +73,14 @@ def _needles(value: str) -> list[bytes]:
     return sorted(needles)
 
 
-def _occurring(chunks: Iterable[bytes], needles: Mapping[str, list[bytes]]) -> set[str]:
+def _occurring(chunks: Iterable[bytes], needles: Mapping[str, list[bytes]]) -> list[str]:
     left = dict(needles)
     longest = max((len(word) for words in left.values() for word in words), default=0)
-    found, tail = set[str](), b""
+    found, tail = list[str](), b""
     for chunk in chunks:
         text = tail + chunk
         for name in [name for name, words in left.items() if any(word in text for word in words)]:
-            found.add(name)
+            found.append(name)
             del left[name]
         if not left:
             break

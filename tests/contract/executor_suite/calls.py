@@ -17,6 +17,17 @@ def test_executor_call_reaches_the_platform_and_its_answer_the_task(bench):
     assert outcome.value == {"of": {"size": 1}}
 
 
+def test_executor_file_that_a_task_lends_is_read_by_the_platform_and_stays_the_tasks(bench):
+    def look(method, params):
+        with open(f"{services.scratch}/{params['scratch']}") as file:
+            return [{"secret": file.read(), "member": method}]
+
+    services = Services(look)
+    outcome = bench.run("ask_what_a_file_holds", {"text": "lent"}, services=services)
+    found = [{"secret": "lent", "member": "find_secrets"}]
+    assert outcome.value == {"found": found, "text": "lent", "left": []}
+
+
 def test_executor_calls_of_threads_do_not_mix(bench):
     services = Services(lambda method, params: len(services.calls))
     outcome = bench.run("ask_in_thread", services=services)

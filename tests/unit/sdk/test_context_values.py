@@ -154,6 +154,7 @@ SIGNATURES = {
     "get_schema_artifact": "namespace, slug, version",
     "validate_ids": "data, namespace=None, slug=None, version=None, ignore_allowed_ids=False",
     "resolve_secret": "secret",
+    "find_secrets": "path",
     "get_secret_config_value": "secret_name, silent_on_error=True",
     "search_eql": "payload, returns='raw', query=None",
     "run_cmd": "target_id, action, metadata, payload, ttl_sec=300, initial_delay_sec=0,"
