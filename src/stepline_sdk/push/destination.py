@@ -126,3 +126,14 @@ class Destination:
         Called for files whose digest the platform does not tell.
         """
         raise NotImplementedError
+
+    def finish(self, published: Published) -> Mapping[str, Any]:
+        """Do what comes last, such as pointing an alias at a version.
+
+        Called once a version is verified, whether this try published it or not; so it may
+        be called several times, also for a version that is not the newest any more.
+
+        Returns:
+            What the receipt is to say of it, beside id, version and URL; plain JSON.
+        """
+        return {}

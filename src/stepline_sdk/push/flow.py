@@ -112,7 +112,8 @@ class _Push:
         self._wait_until_ready(published)
         how = self._verify(staged, published)
         self._log("%s version %s is there and verified" % (self._place, published.version))
-        return receipts.verified(planned, published, how=how, new=earlier is None)
+        more = self._finish(published)
+        return receipts.verified(planned, published, how=how, new=earlier is None, more=more)
 
     # Before anything leaves.
 
@@ -262,6 +263,14 @@ class _Push:
             time.sleep(self._destination.pause_s)  # what is served may lag behind what is kept
         words = "what is there differs: %s" % "; ".join(differences)
         raise Unverified(self._there(published, words), published)
+
+    def _finish(self, published: Published) -> Mapping[str, Any]:
+        try:
+            return self._ask(lambda: self._destination.finish(published))
+        except Exception as error:
+            words = "%s version %s is there and verified, but what comes last failed: %s"
+            detail = words % (self._place, published.version, _words(error))
+            raise Unverified(detail, published) from error
 
     # Patience.
 

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from stepline_sdk.push.destination import Destination, Published
@@ -44,7 +45,12 @@ def plan(destination: Destination, staged: Staged, *, started_at: str) -> dict[s
 
 
 def verified(
-    planned: dict[str, Any], published: Published, *, how: dict[str, str], new: bool
+    planned: dict[str, Any],
+    published: Published,
+    *,
+    how: dict[str, str],
+    new: bool,
+    more: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the receipt of a push that was verified.
 
@@ -53,12 +59,13 @@ def verified(
         published: What is there.
         how: By file name: ``bytes``, ``digest`` or ``size`` were compared.
         new: Whether this push made the version, or an earlier try of it did.
+        more: What else there is to say of the version, from ``Destination.finish``.
     """
     files = [dict(file, verified_by=how[file["name"]]) for file in planned["files"]]
     return dict(
         planned,
         end=VERIFIED,
-        remote={"id": published.id, "version": published.version, "url": published.url},
+        remote=dict(more, id=published.id, version=published.version, url=published.url),
         new=new,
         files=files,
         verified_by=min(how.values(), key=HOW.index),

@@ -269,3 +269,30 @@ def test_push_of_large_files_is_compared_by_size_and_says_so(attempt, shelf):
     assert receipt["verified_by"] == "size"
     how = {file["name"]: file["verified_by"] for file in receipt["files"]}
     assert how == {"plate.csv": "size", "notes/day.txt": "bytes"}
+
+
+def test_push_finishes_once_all_is_verified_and_the_receipt_says_how(attempt, shelf, monkeypatch):
+    shelf.shelve({"other": b"x"})
+    done = []
+    monkeypatch.setattr(shelf, "finish", lambda version: done.append(version) or {"alias": "new"})
+    for _ in range(2):  # also for what is there already
+        remote = push(attempt.context, shelf, FILES)["remote"]
+        assert remote == {"id": "plates/daily", "version": "2", "url": "", "alias": "new"}
+    assert [version.version for version in done] == ["2", "2"]
+
+
+def test_push_that_differs_is_not_finished(attempt, shelf, monkeypatch):
+    monkeypatch.setattr(shelf, "finish", lambda version: pytest.fail("finished"))
+    monkeypatch.setattr(shelf, "files", lambda version: {})
+    with pytest.raises(Unverified, match="is not there"):
+        push(attempt.context, shelf, FILES)
+
+
+def test_push_that_cannot_be_finished_is_unverified_and_says_what_is_there(attempt, shelf):
+    def refuse(version):
+        raise Refused("alias 'new' is taken")
+
+    shelf.finish = refuse
+    with pytest.raises(Unverified, match="there and verified, but what comes last failed") as end:
+        push(attempt.context, shelf, FILES)
+    assert end.value.published.version == "1"
