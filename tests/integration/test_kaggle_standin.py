@@ -10,70 +10,22 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import uv
 
 from stepline.testing.kaggle_standin import KaggleStandIn, StatusError
+from tests.support.kaggle_client import KEY, Client, installed
 
-KEY = "0123456789abcdef-key"
 DATA = b'{"data": {"wells": [0.051, 0.049], "unit": "\xc2\xb5g"}}\n'
 METADATA = {
     "title": "exampledataset",
     "id": "me/exampledataset",
     "licenses": [{"name": "CC0-1.0"}],
 }
-PINS = {"2.2": ["kaggle==2.2.4", "six==1.17.0"], "1.6": ["kaggle==1.6.17", "six==1.17.0"]}
 
 both_lines = pytest.mark.parametrize("line", ["2.2", "1.6"])
 pytestmark = pytest.mark.kaggle
-
-
-@dataclass(frozen=True)
-class Client:
-    """The real command of one line, and a home folder of its own."""
-
-    line: str
-    command: Path
-    home: Path
-
-    def __call__(self, kaggle, *arguments, cwd=None):
-        """Run the command against a stand-in; bounded to a minute."""
-        env = kaggle.env if self.line == "2.2" else kaggle.env_legacy
-        own = {"HOME": str(self.home), "TMPDIR": str(self.home), "PATH": os.defpath}
-        credentials = {"KAGGLE_USERNAME": "me", "KAGGLE_KEY": KEY}
-        return subprocess.run(
-            [self.command, "datasets", *arguments],
-            cwd=cwd,
-            env=own | credentials | env,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-
-def installed(line, cache):
-    """Return the command of one line, from an environment made once."""
-    folder = Path(cache.mkdir(f"kaggle-{line}"))
-    ready = folder / "ready.json"
-    if not ready.exists() or json.loads(ready.read_text()) != [sys.version, *PINS[line]]:
-        run_uv("venv", "--quiet", "--clear", "--python", sys.executable, folder / "venv")
-        python = folder / "venv/bin/python"
-        run_uv("pip", "install", "--quiet", "--python", python, *PINS[line])
-        ready.write_text(json.dumps([sys.version, *PINS[line]]))
-    return folder / "venv/bin/kaggle"
-
-
-def run_uv(*arguments):
-    done = subprocess.run(
-        [uv.find_uv_bin(), *arguments], capture_output=True, text=True, timeout=300, check=False
-    )
-    if done.returncode != 0:
-        pytest.skip(f"uv {arguments[0]} failed: {done.stderr.strip()}")
 
 
 @pytest.fixture
@@ -123,7 +75,7 @@ CREATING = {
 
 @both_lines
 def test_create_new_name_receives_one_blob_and_one_dataset(client, kaggle, folder):
-    done = client(kaggle, "create", "-p", ".", cwd=folder)
+    done = client(kaggle, "datasets", "create", "-p", ".", cwd=folder)
 
     assert done.returncode == 0, done.stderr
     assert "is being created" in done.stdout
@@ -140,10 +92,10 @@ def test_create_new_name_receives_one_blob_and_one_dataset(client, kaggle, folde
 
 @both_lines
 def test_version_of_existing_dataset_is_numbered_and_keeps_the_old_bytes(client, kaggle, folder):
-    client(kaggle, "create", "-p", ".", cwd=folder)
+    client(kaggle, "datasets", "create", "-p", ".", cwd=folder)
     (folder / "data.json").write_bytes(b"{}")
 
-    done = client(kaggle, "version", "-p", ".", "-m", "second reading", cwd=folder)
+    done = client(kaggle, "datasets", "version", "-p", ".", "-m", "second reading", cwd=folder)
 
     assert done.returncode == 0, done.stderr
     first, second = kaggle.datasets["me/exampledataset"].versions
@@ -154,7 +106,7 @@ def test_version_of_existing_dataset_is_numbered_and_keeps_the_old_bytes(client,
 
 @both_lines
 def test_version_of_missing_dataset_is_denied(client, kaggle, folder):
-    done = client(kaggle, "version", "-p", ".", "-m", "first", cwd=folder)
+    done = client(kaggle, "datasets", "version", "-p", ".", "-m", "first", cwd=folder)
 
     assert done.returncode == 1
     assert "Permission 'datasets.update' was denied" in done.stdout + done.stderr
@@ -163,10 +115,10 @@ def test_version_of_missing_dataset_is_denied(client, kaggle, folder):
 
 @both_lines
 def test_status_of_existing_and_missing_dataset_tells_them_apart(client, kaggle, folder):
-    client(kaggle, "create", "-p", ".", cwd=folder)
+    client(kaggle, "datasets", "create", "-p", ".", cwd=folder)
 
-    there = client(kaggle, "status", "me/exampledataset")
-    missing = client(kaggle, "status", "me/nothing-here")
+    there = client(kaggle, "datasets", "status", "me/exampledataset")
+    missing = client(kaggle, "datasets", "status", "me/nothing-here")
 
     assert (there.returncode, there.stdout) == (0, "ready")
     assert missing.returncode == 1
@@ -174,10 +126,34 @@ def test_status_of_existing_and_missing_dataset_tells_them_apart(client, kaggle,
 
 
 @both_lines
-def test_files_lists_name_and_size(client, kaggle, folder):
-    client(kaggle, "create", "-p", ".", cwd=folder)
+def test_version_is_ready_after_as_many_asks_as_it_was_told(client, kaggle, folder):
+    kaggle.processing = 1
 
-    done = client(kaggle, "files", "me/exampledataset", "--csv")
+    client(kaggle, "datasets", "create", "-p", ".", cwd=folder)
+    said = [client(kaggle, "datasets", "status", "me/exampledataset").stdout for _ in range(2)]
+
+    assert said == ["blobs_received", "ready"]
+    assert kaggle.datasets["me/exampledataset"].current.status == "READY"
+
+
+@pytest.mark.parametrize("line", ["2.2"])
+def test_version_that_cannot_be_processed_ends_failed_and_keeps_its_description(
+    client, kaggle, folder
+):
+    (folder / "dataset-metadata.json").write_text(json.dumps(METADATA | {"description": "Wells"}))
+    kaggle.failure = "no table in it"
+
+    client(kaggle, "datasets", "create", "-p", ".", cwd=folder)
+
+    assert client(kaggle, "datasets", "status", "me/exampledataset").stdout == "failed"
+    assert kaggle.datasets["me/exampledataset"].description == "Wells"
+
+
+@both_lines
+def test_files_lists_name_and_size(client, kaggle, folder):
+    client(kaggle, "datasets", "create", "-p", ".", cwd=folder)
+
+    done = client(kaggle, "datasets", "files", "me/exampledataset", "--csv")
 
     assert done.returncode == 0, done.stderr
     name, size, *_ = done.stdout.splitlines()[1].split(",")
@@ -186,9 +162,9 @@ def test_files_lists_name_and_size(client, kaggle, folder):
 
 @both_lines
 def test_download_of_all_files_gives_the_same_bytes_back(client, kaggle, folder, tmp_path):
-    client(kaggle, "create", "-p", ".", cwd=folder)
+    client(kaggle, "datasets", "create", "-p", ".", cwd=folder)
 
-    done = client(kaggle, "download", "me/exampledataset", "-p", tmp_path / "got")
+    done = client(kaggle, "datasets", "download", "me/exampledataset", "-p", tmp_path / "got")
 
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(tmp_path / "got/exampledataset.zip") as archive:
@@ -198,10 +174,10 @@ def test_download_of_all_files_gives_the_same_bytes_back(client, kaggle, folder,
 
 @both_lines
 def test_download_of_one_file_gives_the_same_bytes_back(client, kaggle, folder, tmp_path):
-    client(kaggle, "create", "-p", ".", cwd=folder)
+    client(kaggle, "datasets", "create", "-p", ".", cwd=folder)
 
     place = ["-f", "data.json", "-p", tmp_path / "got"]
-    done = client(kaggle, "download", "me/exampledataset", *place)
+    done = client(kaggle, "datasets", "download", "me/exampledataset", *place)
 
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "got/data.json").read_bytes() == DATA
@@ -211,7 +187,7 @@ def test_download_of_one_file_gives_the_same_bytes_back(client, kaggle, folder, 
 def test_create_empty_file_arrives_empty(client, kaggle, folder):
     (folder / "data.json").write_bytes(b"")
 
-    done = client(kaggle, "create", "-p", ".", cwd=folder)
+    done = client(kaggle, "datasets", "create", "-p", ".", cwd=folder)
 
     assert done.returncode == 0, done.stderr
     (file,) = kaggle.datasets["me/exampledataset"].current.files
@@ -223,7 +199,7 @@ def test_create_large_file_arrives_byte_for_byte(client, kaggle, folder):
     data = os.urandom(9 * 2**20 + 1)
     (folder / "data.json").write_bytes(data)
 
-    done = client(kaggle, "create", "-p", ".", cwd=folder)
+    done = client(kaggle, "datasets", "create", "-p", ".", cwd=folder)
 
     assert done.returncode == 0, done.stderr
     assert kaggle.blob(hashlib.sha256(data).hexdigest()) == data
@@ -232,7 +208,7 @@ def test_create_large_file_arrives_byte_for_byte(client, kaggle, folder):
 @both_lines
 def test_create_taken_name_prints_an_error_and_exits_0(client, folder):
     with KaggleStandIn(taken=["me/exampledataset"]) as kaggle:
-        done = client(kaggle, "create", "-p", ".", cwd=folder)
+        done = client(kaggle, "datasets", "create", "-p", ".", cwd=folder)
 
     assert done.returncode == 0
     assert "is already in use" in done.stdout
@@ -242,7 +218,7 @@ def test_create_taken_name_prints_an_error_and_exits_0(client, folder):
 @both_lines
 def test_create_status_error_prints_the_services_words_and_exits_0(client, folder):
     with KaggleStandIn(faults=[StatusError("CreateDataset", "no room on the shelf")]) as kaggle:
-        done = client(kaggle, "create", "-p", ".", cwd=folder)
+        done = client(kaggle, "datasets", "create", "-p", ".", cwd=folder)
 
     assert done.returncode == 0
     assert "Dataset creation error: no room on the shelf" in done.stdout
@@ -253,7 +229,7 @@ def test_create_status_error_prints_the_services_words_and_exits_0(client, folde
 @both_lines
 def test_create_wrong_key_is_refused_before_any_byte(client, folder):
     with KaggleStandIn(accounts={"me": "another key"}) as kaggle:
-        done = client(kaggle, "create", "-p", ".", cwd=folder)
+        done = client(kaggle, "datasets", "create", "-p", ".", cwd=folder)
 
     assert done.returncode == 1
     assert not kaggle.blobs
@@ -262,7 +238,7 @@ def test_create_wrong_key_is_refused_before_any_byte(client, folder):
 
 @both_lines
 def test_record_holds_user_names_and_no_key(client, kaggle, folder):
-    client(kaggle, "create", "-p", ".", cwd=folder)
+    client(kaggle, "datasets", "create", "-p", ".", cwd=folder)
 
     users = {call.user for call in kaggle.calls if call.line}
     assert users == {"me"}
@@ -273,7 +249,7 @@ def test_record_holds_user_names_and_no_key(client, kaggle, folder):
 def test_client_not_moved_off_production_is_refused_here(client, kaggle):
     del (escaping := kaggle.env)["KAGGLE_API_ENVIRONMENT"]
 
-    done = client(SimpleNamespace(env=escaping), "status", "me/exampledataset")
+    done = client(SimpleNamespace(env=escaping), "datasets", "status", "me/exampledataset")
 
     assert done.returncode == 1
     assert [(call.operation, call.path, call.status) for call in kaggle.calls] == [
@@ -285,7 +261,7 @@ def test_client_not_moved_off_production_is_refused_here(client, kaggle):
     ("path", "options", "status"),
     [
         pytest.param("/api/v1/datasets/status/me/x", {}, 401, id="no-credentials"),
-        pytest.param("/api/v1/kernels/push", {"data": b"{}"}, 404, id="unknown-path"),
+        pytest.param("/api/v1/kernels/output", {"data": b"{}"}, 404, id="unknown-path"),
         pytest.param("/api/v1/blobs/upload", {"data": b"{"}, 400, id="broken-json"),
         pytest.param("/api/v1/blobs/upload", {"data": b"[]"}, 400, id="not-an-object"),
         pytest.param(
@@ -332,7 +308,7 @@ def test_process_keeps_blobs_under_their_digest(client, process, folder, tmp_pat
     env = {"KAGGLE_API_ENVIRONMENT": "LOCALHOST", "http_proxy": url}
     service = SimpleNamespace(env=env, env_legacy={"KAGGLE_API_ENDPOINT": url})
 
-    client(service, "create", "-p", ".", cwd=folder)
+    client(service, "datasets", "create", "-p", ".", cwd=folder)
 
     record = json.loads((tmp_path / "record/record.json").read_text())
     (file,) = record["datasets"][0]["versions"][0]["files"]

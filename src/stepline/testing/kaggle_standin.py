@@ -22,7 +22,9 @@ from typing import Any, cast
 
 from stepline.testing.kaggle.answers import Answers
 from stepline.testing.kaggle.faults import StatusError
-from stepline.testing.kaggle.record import Blob, Dataset, KaggleCall
+from stepline.testing.kaggle.kernels import Kernels
+from stepline.testing.kaggle.models import Models
+from stepline.testing.kaggle.record import Blob, Dataset, KaggleCall, Kernel, Model
 from stepline.testing.kaggle.state import KaggleState, NewDataset
 from stepline.testing.kaggle.wire import KaggleRequest, identify, said
 from stepline.testing.loopback.command import serve, standin_parser
@@ -38,8 +40,13 @@ class KaggleStandIn(StandIn):
 
     Args:
         port: TCP port on 127.0.0.1; 0 takes a free one.
-        accounts: User names with their keys; None lets any user with any key in.
+        accounts: User names with their keys, which are good as tokens too; None lets any user
+            with any key in.
         taken: Datasets, as ``owner/slug``, that exist from the start, with no files.
+        processing: How often a client asks before what it made is done: a dataset's version
+            READY, a kernel's run COMPLETE, the files of a model's version listed.
+        failure: Words with which processing ends: a dataset's version FAILED, a kernel's run
+            ERROR; a model's version is declined at once. None: all ends well.
         faults: What goes wrong, see `stepline.testing.loopback.faults`.
         record: Folder that gets ``record.json`` and ``blobs/<sha256>``, up to date
             before each answer leaves.
@@ -51,13 +58,18 @@ class KaggleStandIn(StandIn):
         port: int = 0,
         accounts: Mapping[str, str] | None = None,
         taken: Iterable[str] = (),
+        processing: int = 0,
+        failure: str | None = None,
         faults: Iterable[Fault] = (),
         record: Path | None = None,
     ) -> None:
         super().__init__(port=port, faults=faults, record=record)
         self._accounts = accounts
         self._state = KaggleState()
-        self._answers = Answers(self._state)
+        self._kernels = Kernels(self._state)
+        self._models = Models(self._state)
+        self._answers = Answers(self._state, self._kernels, self._models)
+        self.processing, self.failure = processing, failure
         for ref in taken:
             self._seed(ref)
 
@@ -98,6 +110,36 @@ class KaggleStandIn(StandIn):
         with self.lock:
             return tuple(self._state.blobs.values())
 
+    @property
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return a snapshot of all kernels by ``owner/slug``."""
+        with self.lock:
+            return MappingProxyType(dict(self._kernels.by_ref))
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """Return a snapshot of all models by ``owner/slug``."""
+        with self.lock:
+            return MappingProxyType(dict(self._models.by_ref))
+
+    @property
+    def processing(self) -> int:
+        """How often a client asks before what it makes from now on is done."""
+        return self._state.processing
+
+    @processing.setter
+    def processing(self, asks: int) -> None:
+        self._state.processing = asks
+
+    @property
+    def failure(self) -> str | None:
+        """Words with which processing ends from now on; None: it ends well."""
+        return self._state.failure
+
+    @failure.setter
+    def failure(self, words: str | None) -> None:
+        self._state.failure = words
+
     def blob(self, sha256: str) -> bytes:
         """Return the bytes of a complete upload.
 
@@ -123,7 +165,7 @@ class KaggleStandIn(StandIn):
             **vars(request),
             line=line,
             parameters=said(request, line=line, found=found),
-            user=user,
+            user=self._user_of(user, key),
             authorised=key is not None and self._is_known(user, key),
         )
 
@@ -153,6 +195,8 @@ class KaggleStandIn(StandIn):
                 **super().to_plain(),
                 "blobs": [blob.to_plain() for blob in self._state.blobs.values()],
                 "datasets": [asdict(dataset) for dataset in self._state.datasets.values()],
+                "kernels": [asdict(kernel) for kernel in self._kernels.by_ref.values()],
+                "models": [asdict(model) for model in self._models.by_ref.values()],
             }
 
     def save_more(self, folder: Path) -> None:
@@ -168,11 +212,27 @@ class KaggleStandIn(StandIn):
         new = NewDataset(owner=owner, slug=slug, title=slug, licence="CC0-1.0", private=True)
         self._state.create_dataset(new, [])
 
+    def user(self, request: Request) -> str | None:
+        """Return the user name of the credentials, also of a known token."""
+        return self._user_of(*request.credentials)
+
+    def _user_of(self, user: str | None, key: str | None) -> str | None:
+        """Return who signs in: a key is good as a token of its own, too."""
+        if user is not None or key is None or self._accounts is None:
+            return user
+        owners = [name for name, known in self._accounts.items() if _same(known, key)]
+        return owners[0] if owners else None
+
     def _is_known(self, user: str | None, key: str) -> bool:
         if self._accounts is None:
             return True
-        known = self._accounts.get(user or "")
-        return known is not None and hmac.compare_digest(known.encode(), key.encode())
+        if user is None:
+            return self._user_of(user, key) is not None
+        return user in self._accounts and _same(self._accounts[user], key)
+
+
+def _same(known: str, key: str) -> bool:
+    return hmac.compare_digest(known.encode(), key.encode())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

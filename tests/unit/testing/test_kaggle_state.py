@@ -6,6 +6,8 @@ import pytest
 
 from stepline.testing.kaggle.answers import Answers
 from stepline.testing.kaggle.faults import StatusError
+from stepline.testing.kaggle.kernels import Kernels
+from stepline.testing.kaggle.models import Models
 from stepline.testing.kaggle.state import (
     DeclinedError,
     KaggleState,
@@ -39,7 +41,7 @@ def put(state, token, data=b"", content_range=""):
         data=data,
         headers={"content-range": content_range},
     )
-    return Answers(state)(request)
+    return Answers(state, Kernels(state), Models(state))(request)
 
 
 def test_put_in_two_parts_tells_progress_and_ends_complete(state):

@@ -6,18 +6,19 @@ import io
 import re
 import zipfile
 from collections.abc import Callable
-from datetime import datetime
-from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
 
+from stepline.testing.kaggle.kernels import KernelAnswers, Kernels
+from stepline.testing.kaggle.models import ModelAnswers, Models
 from stepline.testing.kaggle.record import Dataset, DatasetFile, DatasetVersion
+from stepline.testing.kaggle.replies import bytes_reply, instant, status_reply, tokens
 from stepline.testing.kaggle.state import DeclinedError, KaggleState, NewDataset
 from stepline.testing.kaggle.wire import KaggleRequest
 from stepline.testing.loopback.messages import RefusedError, Reply, error_reply, json_reply
 
 # Bytes are fetched and sent by URLs that a client gets from an authorised call.
-_OPEN = frozenset({"PutBlob", "GetFile", "GetArchive"})
+_OPEN = frozenset({"PutBlob", "GetFile", "GetArchive", "GetModelArchive"})
 
 _RANGE = re.compile(r"bytes (?:\*|(\d+)-\d+)/\d+")
 
@@ -29,10 +30,12 @@ class Answers:
     """Answers requests from a state, which it changes as the service would.
 
     Args:
-        state: What the service knows; the caller holds its lock.
+        state: What the service knows of datasets and uploads; the caller holds its lock.
+        kernels: What it knows of kernels.
+        models: What it knows of models.
     """
 
-    def __init__(self, state: KaggleState) -> None:
+    def __init__(self, state: KaggleState, kernels: Kernels, models: Models) -> None:
         self._state = state
         self._operations: dict[str, Callable[[KaggleRequest], Reply]] = {
             "CreateDataset": self._create_dataset,
@@ -45,7 +48,10 @@ class Answers:
             "GetFile": self._get_file,
             "ListDatasetFiles": self._list_files,
             "PutBlob": self._put_blob,
+            "IntrospectToken": self._introspect,
             "StartBlobUpload": self._start_upload,
+            **KernelAnswers(state, kernels).operations,
+            **ModelAnswers(state, models).operations,
         }
 
     def __call__(self, request: KaggleRequest) -> Reply:
@@ -63,6 +69,10 @@ class Answers:
             return operation(request)
         except DeclinedError as declined:
             return status_reply("error", error=str(declined))
+
+    def _introspect(self, request: KaggleRequest) -> Reply:
+        # A client asks with the token that it signs in with; so who may ask has a good one.
+        return json_reply({"active": True, "username": request.user or ""})
 
     def _start_upload(self, request: KaggleRequest) -> Reply:
         size = request.parameters.get("contentLength", 0)
@@ -99,10 +109,11 @@ class Answers:
             title=str(said.get("title", "")),
             licence=str(said.get("licenseName", "")),
             private=bool(said.get("isPrivate", False)),
+            description=str(said.get("description") or ""),
         )
         if request.user is not None and new.owner != request.user:
             raise RefusedError(403, "Permission 'datasets.create' was denied")
-        dataset = self._state.create_dataset(new, _tokens(said))
+        dataset = self._state.create_dataset(new, tokens(said))
         return status_reply("ok", ref=f"/{dataset.ref}", url=_page(dataset))
 
     def _create_version(self, request: KaggleRequest) -> Reply:
@@ -110,11 +121,13 @@ class Answers:
         if said.get("deleteOldVersions"):
             raise DeclinedError("the stand-in keeps all versions")
         notes = str(said.get("versionNotes") or "")
-        dataset = self._state.create_version(request.ref, notes=notes, tokens=_tokens(said))
+        dataset = self._state.create_version(
+            request.ref, notes=notes, tokens=tokens(said), description=said.get("description")
+        )
         return status_reply("ok", ref=f"/{dataset.ref}", url=_page(dataset))
 
     def _get_status(self, request: KaggleRequest) -> Reply:
-        status = self._state.dataset(request.ref).current.status
+        status = self._state.ask_status(request.ref)
         return json_reply(status.lower() if request.line == "1.6" else {"status": status})
 
     def _get_dataset(self, request: KaggleRequest) -> Reply:
@@ -125,11 +138,12 @@ class Answers:
                 "ref": dataset.ref,
                 "ownerRef": dataset.owner,
                 "title": dataset.title,
+                "description": dataset.description,
                 "licenseName": dataset.licence,
                 "isPrivate": dataset.private,
                 "url": _page(dataset),
                 "totalBytes": sum(file.size for file in files),
-                "lastUpdated": _instant(dataset.current.created_at),
+                "lastUpdated": instant(dataset.current.created_at),
                 "currentVersionNumber": dataset.current.number,
                 "files": [_file(file, dataset.current) for file in files],
                 "versions": [_version(version) for version in dataset.versions],
@@ -142,6 +156,7 @@ class Answers:
             "datasetSlug": dataset.slug,
             "ownerUser": dataset.owner,
             "title": dataset.title,
+            "description": dataset.description,
             "isPrivate": dataset.private,
             "licenses": [{"name": dataset.licence}],
         }
@@ -165,7 +180,7 @@ class Answers:
     def _get_file(self, request: KaggleRequest) -> Reply:
         version = self._state.version(request.ref, int(request.parameters["number"]))
         file = _find(version, request.parameters["fileName"])
-        return _bytes_reply(self._state.content(file.sha256), version)
+        return bytes_reply(self._state.content(file.sha256), version.created_at)
 
     def _get_archive(self, request: KaggleRequest) -> Reply:
         version = self._state.version(request.ref, int(request.parameters["number"]))
@@ -174,16 +189,7 @@ class Answers:
             for file in version.files:
                 entry = zipfile.ZipInfo(file.name, date_time=_ZIP_TIME)
                 archive.writestr(entry, self._state.content(file.sha256))
-        return _bytes_reply(packed.getvalue(), version)
-
-
-def status_reply(status: str, *, ref: str = "", url: str = "", error: str = "") -> Reply:
-    """Return what creating a dataset or version answers; both client lines need all keys."""
-    return json_reply({"ref": ref, "url": url, "status": status, "error": error, "invalidTags": []})
-
-
-def _tokens(said: dict[str, Any]) -> list[str]:
-    return [str(file.get("token")) for file in said.get("files") or []]
+        return bytes_reply(packed.getvalue(), version.created_at)
 
 
 def _version_number(request: KaggleRequest) -> int | None:
@@ -207,16 +213,12 @@ def _page(dataset: Dataset) -> str:
     return f"https://www.kaggle.com/datasets/{dataset.ref}"
 
 
-def _instant(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-
 def _file(file: DatasetFile, version: DatasetVersion) -> dict[str, Any]:
     return {
         "ref": file.name,
         "name": file.name,
         "totalBytes": file.size,
-        "creationDate": _instant(version.created_at),
+        "creationDate": instant(version.created_at),
     }
 
 
@@ -225,13 +227,5 @@ def _version(version: DatasetVersion) -> dict[str, Any]:
         "versionNumber": version.number,
         "versionNotes": version.notes,
         "status": version.status.capitalize(),
-        "creationDate": _instant(version.created_at),
+        "creationDate": instant(version.created_at),
     }
-
-
-def _bytes_reply(data: bytes, version: DatasetVersion) -> Reply:
-    headers = {
-        "Content-Type": "application/octet-stream",
-        "Last-Modified": format_datetime(version.created_at, usegmt=True),
-    }
-    return Reply(200, data, headers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepline.testing.kaggle.answers import status_reply
+from stepline.testing.kaggle.replies import status_reply
 from stepline.testing.loopback.faults import Answer, OperationFault
 from stepline.testing.loopback.messages import Reply, Request
 
@@ -11,7 +11,7 @@ class StatusError(OperationFault):
     """Answer with HTTP 200 and ``"status": "error"``, and do nothing.
 
     Args:
-        operation: ``CreateDataset`` or ``CreateDatasetVersion``.
+        operation: Of those that create, such as ``CreateDatasetVersion`` or ``SaveKernel``.
         message: The service's words.
         after: As in `OperationFault`.
         times: As in `OperationFault`.

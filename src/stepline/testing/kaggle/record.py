@@ -16,7 +16,8 @@ class KaggleCall(Call):
     """One request that was answered, or cut.
 
     An operation is named in the 2.2 line's form, such as ``CreateDataset``; it is ``PutBlob``,
-    ``GetFile`` or ``GetArchive`` for bytes, and ``Unknown`` or ``Elsewhere`` if refused.
+    ``GetFile``, ``GetArchive`` or ``GetModelArchive`` for bytes, and ``Unknown`` or ``Elsewhere``
+    if refused.
 
     Attributes:
         line: The client line that speaks this path, ``2.2`` or ``1.6``; empty for bytes.
@@ -86,7 +87,7 @@ class DatasetVersion:
 
 @frozen
 class Dataset:
-    """A dataset with all its versions, oldest first."""
+    """A dataset with all its versions, oldest first; `description` as it was last sent."""
 
     owner: str
     slug: str
@@ -94,6 +95,7 @@ class Dataset:
     licence: str
     private: bool
     versions: tuple[DatasetVersion, ...]
+    description: str = ""
 
     @property
     def ref(self) -> str:
@@ -104,3 +106,101 @@ class Dataset:
     def current(self) -> DatasetVersion:
         """Return the newest version."""
         return self.versions[-1]
+
+
+@frozen
+class KernelVersion:
+    """A numbered version of a kernel, from 1.
+
+    Attributes:
+        number: From 1.
+        source: The whole text of the script or notebook.
+        status: Of its run: ``QUEUED``, ``RUNNING``, ``COMPLETE`` or ``ERROR``.
+        failure: The service's words about a run that failed.
+        created_at: In UTC.
+    """
+
+    number: int
+    source: str
+    status: str
+    failure: str
+    created_at: datetime
+
+
+@frozen
+class Kernel:
+    """A kernel with all its versions, oldest first.
+
+    Attributes:
+        number: The service's own number of it.
+        owner: User name.
+        slug: Name in the URL.
+        title: Name that people read.
+        settings: What the newest push said of language, type, privacy and sources.
+        versions: From version 1 on.
+    """
+
+    number: int
+    owner: str
+    slug: str
+    title: str
+    settings: dict[str, Any]
+    versions: tuple[KernelVersion, ...]
+
+    @property
+    def ref(self) -> str:
+        """Return ``owner/slug``."""
+        return f"{self.owner}/{self.slug}"
+
+    @property
+    def current(self) -> KernelVersion:
+        """Return the newest version."""
+        return self.versions[-1]
+
+
+@frozen
+class ModelVersion:
+    """A numbered version of a model's variation, from 1; `asks_left` until it is ready."""
+
+    number: int
+    notes: str
+    created_at: datetime
+    files: tuple[DatasetFile, ...]
+    asks_left: int = 0
+
+
+@frozen
+class Variation:
+    """A variation of a model with all its versions, oldest first; an instance to clients."""
+
+    number: int
+    framework: str
+    slug: str
+    licence: str
+    overview: str
+    usage: str
+    versions: tuple[ModelVersion, ...]
+
+    @property
+    def current(self) -> ModelVersion:
+        """Return the newest version."""
+        return self.versions[-1]
+
+
+@frozen
+class Model:
+    """A model with its variations, by ``framework/slug``."""
+
+    number: int
+    owner: str
+    slug: str
+    title: str
+    subtitle: str
+    description: str
+    private: bool
+    variations: dict[str, Variation]
+
+    @property
+    def ref(self) -> str:
+        """Return ``owner/slug``."""
+        return f"{self.owner}/{self.slug}"

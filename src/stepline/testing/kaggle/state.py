@@ -11,6 +11,9 @@ from stepline.frozen import frozen
 from stepline.testing.kaggle.record import Blob, Dataset, DatasetFile, DatasetVersion
 from stepline.testing.loopback.messages import RefusedError
 
+# What the service calls a version that it works on, before it is READY or FAILED.
+PROCESSING = "BLOBS_RECEIVED"
+
 
 class DeclinedError(Exception):
     """The service answers 200 with ``"status": "error"``, as it does to bad content."""
@@ -25,6 +28,7 @@ class NewDataset:
     title: str
     licence: str
     private: bool
+    description: str = ""
 
 
 def _utc_now() -> datetime:
@@ -36,17 +40,24 @@ class KaggleState:
 
     Args:
         now: Clock; returns the time in UTC.
+
+    Attributes:
+        processing: How often a client asks before what it made from now on is done.
+        failure: Words with which processing ends; None: it ends well.
     """
 
     def __init__(self, now: Callable[[], datetime] = _utc_now) -> None:
+        self.processing = 0
+        self.failure: str | None = None
         self.blobs: dict[str, Blob] = {}
         self.datasets: dict[str, Dataset] = {}
-        self._now = now
-        self._numbers = itertools.count(1)
+        self.now = now
+        self.numbers = itertools.count(1)
+        self._asks_left: dict[tuple[str, int], int] = {}
 
     def begin_upload(self, *, name: str, kind: str, size: int) -> Blob:
         """Announce an upload of `size` bytes and return its empty blob."""
-        blob = Blob(token=f"upload-{next(self._numbers)}", name=name, kind=kind, size=size)
+        blob = Blob(token=f"upload-{next(self.numbers)}", name=name, kind=kind, size=size)
         self.blobs[blob.token] = blob
         return blob
 
@@ -114,7 +125,8 @@ class KaggleState:
                 raise DeclinedError(f'The requested slug "{new.slug}" is already in use')
             if known.owner == new.owner and new.title == known.title:
                 raise DeclinedError(f'The requested title "{new.title}" is already in use')
-        first = self._new_version(1, notes="Initial release", tokens=tokens)
+        ref = f"{new.owner}/{new.slug}"
+        first = self._new_version(ref, 1, notes="Initial release", tokens=tokens)
         dataset = Dataset(
             owner=new.owner,
             slug=new.slug,
@@ -122,12 +134,21 @@ class KaggleState:
             licence=new.licence,
             private=new.private,
             versions=(first,),
+            description=new.description,
         )
         self.datasets[dataset.ref] = dataset
         return dataset
 
-    def create_version(self, ref: str, *, notes: str, tokens: Iterable[str]) -> Dataset:
+    def create_version(
+        self, ref: str, *, notes: str, tokens: Iterable[str], description: str | None = None
+    ) -> Dataset:
         """Add a version that holds just the uploads named by `tokens`.
+
+        Args:
+            ref: The dataset.
+            notes: What is said of the version.
+            tokens: The uploads.
+            description: The dataset's from now on; None leaves it as it is.
 
         Raises:
             RefusedError: 403 as the service says it; there is no such dataset.
@@ -136,9 +157,30 @@ class KaggleState:
         if ref not in self.datasets:
             raise RefusedError(403, "Permission 'datasets.update' was denied")
         dataset = self.datasets[ref]
-        version = self._new_version(dataset.current.number + 1, notes=notes, tokens=tokens)
-        self.datasets[ref] = replace(dataset, versions=(*dataset.versions, version))
+        number = dataset.current.number + 1
+        version = self._new_version(ref, number, notes=notes, tokens=tokens)
+        self.datasets[ref] = replace(
+            dataset,
+            versions=(*dataset.versions, version),
+            description=dataset.description if description is None else description,
+        )
         return self.datasets[ref]
+
+    def ask_status(self, ref: str) -> str:
+        """Return how the newest version is, which is one more ask for it.
+
+        Raises:
+            RefusedError: 404; there is no such dataset.
+        """
+        dataset = self.dataset(ref)
+        version = dataset.current
+        left = self._asks_left.get((ref, version.number), 0)
+        if version.status != PROCESSING or left > 0:
+            self._asks_left[ref, version.number] = left - 1
+            return version.status
+        done = replace(version, status="READY" if self.failure is None else "FAILED")
+        self.datasets[ref] = replace(dataset, versions=(*dataset.versions[:-1], done))
+        return done.status
 
     def content(self, sha256: str) -> bytes:
         """Return the bytes of a complete upload.
@@ -151,10 +193,23 @@ class KaggleState:
                 return blob.data
         raise KeyError(sha256)
 
-    def _new_version(self, number: int, *, notes: str, tokens: Iterable[str]) -> DatasetVersion:
-        files = tuple(self._file(token) for token in tokens)
+    def files(self, tokens: Iterable[str]) -> tuple[DatasetFile, ...]:
+        """Return the uploads named by `tokens` as files.
+
+        Raises:
+            DeclinedError: An upload is missing.
+        """
+        return tuple(self._file(token) for token in tokens)
+
+    def _new_version(
+        self, ref: str, number: int, *, notes: str, tokens: Iterable[str]
+    ) -> DatasetVersion:
+        files = self.files(tokens)
+        self._asks_left[ref, number] = self.processing
+        at_once = self.processing == 0 and self.failure is None
+        status = "READY" if at_once else PROCESSING
         return DatasetVersion(
-            number=number, notes=notes, status="READY", created_at=self._now(), files=files
+            number=number, notes=notes, status=status, created_at=self.now(), files=files
         )
 
     def _file(self, token: str) -> DatasetFile:

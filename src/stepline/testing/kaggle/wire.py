@@ -17,21 +17,40 @@ from stepline.testing.loopback.messages import Request
 # Path segments; file names may hold slashes, all else may not.
 _REF = r"(?P<ownerSlug>[^/]+)/(?P<datasetSlug>[^/]+)"
 _FILE = r"(?P<fileName>.+)"
-
-_CURRENT = re.compile(r"(?:/api)?/v1/(?:datasets\.DatasetApiService|blobs\.BlobApiService)/(\w+)")
-
-_CURRENT_OPERATIONS = frozenset(
-    {
-        "CreateDataset",
-        "CreateDatasetVersion",
-        "DownloadDataset",
-        "GetDataset",
-        "GetDatasetMetadata",
-        "GetDatasetStatus",
-        "ListDatasetFiles",
-        "StartBlobUpload",
-    }
+_VARIATION = (
+    r"(?P<ownerSlug>[^/]+)/(?P<modelSlug>[^/]+)/(?P<framework>[^/]+)/(?P<instanceSlug>[^/]+)"
 )
+
+_CURRENT = re.compile(r"(?:/api)?/v1/([\w.]+)/(\w+)")
+
+_CURRENT_OPERATIONS = {
+    "blobs.BlobApiService": frozenset({"StartBlobUpload"}),
+    "datasets.DatasetApiService": frozenset(
+        {
+            "CreateDataset",
+            "CreateDatasetVersion",
+            "DownloadDataset",
+            "GetDataset",
+            "GetDatasetMetadata",
+            "GetDatasetStatus",
+            "ListDatasetFiles",
+        }
+    ),
+    "kernels.KernelsApiService": frozenset({"GetKernel", "GetKernelSessionStatus", "SaveKernel"}),
+    "models.ModelApiService": frozenset(
+        {
+            "CreateModel",
+            "CreateModelInstance",
+            "CreateModelInstanceVersion",
+            "DownloadModelInstanceVersion",
+            "GetModel",
+            "GetModelInstance",
+            "ListModelInstanceVersionFiles",
+            "ListModelInstanceVersions",
+        }
+    ),
+    "security.OAuthService": frozenset({"IntrospectToken"}),
+}
 
 _OTHERS: tuple[tuple[str, re.Pattern[str], str, str], ...] = tuple(
     (method, re.compile(pattern), operation, line)
@@ -43,11 +62,24 @@ _OTHERS: tuple[tuple[str, re.Pattern[str], str, str], ...] = tuple(
         ("GET", f"/api/v1/datasets/list/{_REF}", "ListDatasetFiles", "1.6"),
         ("GET", f"/api/v1/datasets/metadata/{_REF}", "GetDatasetMetadata", "1.6"),
         ("GET", f"/api/v1/datasets/download/{_REF}(?:/{_FILE})?", "DownloadDataset", "1.6"),
+        ("POST", "/api/v1/kernels/push", "SaveKernel", "1.6"),
+        ("GET", "/api/v1/kernels/pull", "GetKernel", "1.6"),
+        ("GET", "/api/v1/kernels/status", "GetKernelSessionStatus", "1.6"),
         ("PUT", "/storage/uploads/(?P<token>[^/]+)", "PutBlob", ""),
         ("GET", f"/storage/files/{_REF}/(?P<number>\\d+)/{_FILE}", "GetFile", ""),
         ("GET", f"/storage/archives/{_REF}/(?P<number>\\d+)/[^/]+", "GetArchive", ""),
+        (
+            "GET",
+            f"/storage/models/{_VARIATION}/(?P<versionNumber>\\d+)/[^/]+",
+            "GetModelArchive",
+            "",
+        ),
     )
 )
+
+
+# What it says is a credential, which is not kept; the same one is in its header.
+_ABOUT_TOKENS = "IntrospectToken"
 
 
 @frozen(kw_only=True)
@@ -86,8 +118,8 @@ def identify(method: str, path: str) -> tuple[str, str, dict[str, Any]]:
         ``Unknown`` where the stand-in has no answer.
     """
     current = _CURRENT.fullmatch(path)
-    if current and method == "POST" and current[1] in _CURRENT_OPERATIONS:
-        return current[1], "2.2", {}
+    if current and method == "POST" and current[2] in _CURRENT_OPERATIONS.get(current[1], ()):
+        return current[2], "2.2", {}
     for verb, pattern, operation, line in _OTHERS:
         match = pattern.fullmatch(path) if verb == method else None
         if match:
@@ -107,7 +139,7 @@ def said(request: Request, *, line: str, found: dict[str, Any]) -> dict[str, Any
     Raises:
         RefusedError: 400; the body is not a JSON object.
     """
-    if not line:
+    if not line or request.operation == _ABOUT_TOKENS:
         return found
     body = request.json_object()
     # The 1.6 line names the dataset in the path and sends what 2.2 has under "body".
