@@ -4,7 +4,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from poetry.core.masonry import api
+
+import build_backend
+from stepline.app.common import shipped
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,16 +17,27 @@ def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        name = api.build_wheel(str(folder))
+        name = build_backend.build_wheel(str(folder))
     with zipfile.ZipFile(folder / name) as opened:
         yield opened
 
 
 def test_wheel_has_all_source_files_and_nothing_else(wheel):
-    sources = (path for path in (ROOT / "src").rglob("*") if path.is_file())
-    wanted = {str(path.relative_to(ROOT / "src")) for path in sources if path.suffix != ".pyc"}
+    wanted = {str(path.relative_to(ROOT / "src")) for path in files_below("src")}
+    ours = [*files_below("task-scripts"), *files_below("protocols")]
+    wanted |= {f"stepline/common/{path.relative_to(ROOT)}" for path in ours}
     assert {name for name in wheel.namelist() if ".dist-info/" not in name} == wanted
     assert {"stepline/py.typed", "stepline_sdk/py.typed"} <= wanted
+
+
+def files_below(name):
+    return [p for p in (ROOT / name).rglob("*") if p.is_file() and p.suffix != ".pyc"]
+
+
+def test_common_artifacts_travel_under_their_own_names(tmp_path):
+    for each in shipped(tmp_path):
+        assert each.folder.name == each.name.slug, each.folder
+        assert each.description, each.folder
 
 
 def test_wheel_has_licence_and_entry_points(wheel):

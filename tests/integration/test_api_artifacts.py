@@ -62,7 +62,6 @@ def test_deploy_existing_version_is_moved_only_by_force(api, archive):
     ("path", "status", "said"),
     [
         ("task-scripts/private-other/hello/v1.0.0", 403, "private-demo"),
-        ("task-scripts/common/hello/v1.0.0", 403, "administrator"),
         ("task-scripts/private-demo/hello/1.0", 422, "version"),
         ("task-scripts/private-demo/Hel%20lo/v1.0.0", 422, "slug"),
         ("ids/private-demo/hello/v1.0.0", 422, "cannot be published here"),

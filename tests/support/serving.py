@@ -89,13 +89,13 @@ class Api(httpx.Client):
 
 
 @contextmanager
-def serving(folder: Path, *, cache: Path) -> Iterator[Api]:
+def serving(folder: Path, *, cache: Path, access: type[Access] = Access) -> Iterator[Api]:
     """Serve a new service in a thread, and end it."""
     running = RunningService(folder / "home", cache=cache)
-    access, reports = Access(running.service.state), []
-    token = access.ensure_token()
+    decides, reports = access(running.service.state), []
+    token = decides.ensure_token()
     stop, ready = threading.Event(), threading.Event()
-    app = make_app(running.service, access=access, report=reports.append)
+    app = make_app(running.service, access=decides, report=reports.append)
     with listen("127.0.0.1", 0) as listening:
         options = {"ready": ready.set, "stop": stop}
         thread = threading.Thread(target=serve, args=(app, listening), kwargs=options)

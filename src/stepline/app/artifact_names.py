@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 
 from stepline.errors import UploadError
-from stepline.model.artifact import ArtifactName
+from stepline.model.artifact import COMMON, ArtifactName
 from stepline.parsing.checker import IDENTIFIER, IDENTIFIER_RULE
 from stepline.parsing.versions import Version, VersionRange
 
-COMMON = "common"
 _PRIVATE = re.compile(r"private-[0-9a-zA-Z]+(?:-[0-9a-zA-Z]+)*")
 
 

@@ -47,7 +47,7 @@ def store_code(folder: Path, cache_dir: Path) -> tuple[str, Path]:
         PlatformError: The folder cannot be read or copied.
     """
     try:
-        digest = _digest(folder)
+        digest = content_digest(folder)
         kept = stored_code(digest, cache_dir)
         if kept is None:
             _discard(_place(digest, cache_dir))
@@ -71,7 +71,7 @@ def stored_code(digest: str, cache_dir: Path) -> Path | None:
     if not kept.is_dir() or not note_use(kept):
         return None
     try:
-        intact = _digest(kept) == digest and _has_nothing_else(kept)
+        intact = content_digest(kept) == digest and _has_nothing_else(kept)
     except (ConfigError, OSError):
         intact = False
     return kept if intact else None
@@ -100,7 +100,13 @@ def _discard(kept: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _digest(folder: Path) -> str:
+def content_digest(folder: Path) -> str:
+    """Return the digest ``sha256:<hex>`` of a folder's content, which names a copy of it.
+
+    Raises:
+        ConfigError: As `source_files`.
+        OSError: The folder cannot be read.
+    """
     whole = hashlib.sha256()
     for relative, path in source_files(folder):
         content = Path(path).read_bytes()
@@ -163,7 +169,7 @@ def _copy(folder: Path, cache_dir: Path) -> tuple[str, Path]:
             shutil.copyfile(path, target)
             target.chmod(0o444)
         partial.mkdir(exist_ok=True)
-        digest = _digest(partial)
+        digest = content_digest(partial)
         kept = _place(digest, cache_dir)
         _publish(partial, kept)
         note_use(kept)

@@ -56,13 +56,22 @@ def project_names(folder: Path, *, name: str | None, namespace: str, runtime: st
     shown = name or slug.replace("-", " ").capitalize()
     if not shown.isprintable():
         raise SettingsError(f"the name {shown!r} holds what cannot be printed")
+    check_namespace(namespace)
+    return ProjectNames(slug=slug, name=shown, namespace=namespace, runtime=runtime)
+
+
+def check_namespace(namespace: str) -> None:
+    """Refuse what is no namespace.
+
+    Raises:
+        SettingsError: It is none.
+    """
     if not _NAMESPACE.fullmatch(namespace):
         raise SettingsError(
             f"'{namespace}' is not a namespace",
             hint="use common, client-<organisation> or private-<organisation>: letters and "
             "digits, in parts joined by single hyphens",
         )
-    return ProjectNames(slug=slug, name=shown, namespace=namespace, runtime=runtime)
 
 
 def project_files(names: ProjectNames) -> dict[str, str]:

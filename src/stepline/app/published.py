@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from stepline.errors import ArtifactNotFound, Problem, UploadError
 from stepline.expressions.suggest import nearest_hint, or_else
-from stepline.model.artifact import Artifact, ArtifactKind, ArtifactName
+from stepline.model.artifact import COMMON, Artifact, ArtifactKind, ArtifactName
 from stepline.model.protocol import Protocol, Step, TaskReference
 from stepline.model.task_script import TaskScript
 from stepline.parsing.result import Parsed
@@ -133,6 +133,8 @@ def _what_exists(artifacts: ArtifactsView, task: TaskReference) -> str:
 
 
 def _publish_hint(word: str, name: ArtifactName, near: str) -> str:
+    if name.namespace == COMMON and not near:
+        return f"if it travels with Stepline: stepline common install {name.slug}"
     put = (
         f"stepline put {word.replace(' ', '-')} {name.namespace} {name.slug} {name.version} FOLDER"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ from stepline.app.run_local import RunRequest, WorkflowState
 from stepline.app.run_secrets import parse_source
 from stepline.app.task_scripts import find_scripts, match_steps
 from stepline.app.workflow_record import restore_workflow
-from stepline.errors import ConfigError, Location, ProtocolError
+from stepline.errors import ConfigError, Location, Problem, ProtocolError
 from stepline.frozen import frozen
+from stepline.model.artifact import COMMON, ArtifactKind
 from stepline.model.file import FilePointer, FileRecord
 from stepline.model.protocol import Protocol, TaskReference
 from stepline.model.task import Confinement, Isolation
 from stepline.model.values import Json
 from stepline.parsing import Parsed
+from stepline.parsing.references import LocalTaskScript
 from stepline.ports.executor import ExecutorOptions, ScriptVersion
 from stepline.ports.lake import LocalLake
 
@@ -80,13 +83,23 @@ def protocol_file(path: Path) -> Path:
     """
     if path.is_file():
         return path
+    shipped = _shipped_path(path, ArtifactKind.PROTOCOL)
     for name in PROTOCOL_FILES:
-        if (path / name).is_file():
-            return path / name
+        if (shipped / name).is_file():
+            return shipped / name
     what = f"the folder holds no {PROTOCOL_FILES[0]}" if path.is_dir() else "there is no such file"
     raise ProtocolError(
         what, where=Location(str(path)), hint="name a protocol.yml, or the folder that holds it"
     )
+
+
+def _shipped_path(path: Path, kind: ArtifactKind) -> Path:
+    """Return where ``common/SLUG`` is that travels with Stepline; any other path as it is."""
+    if path.parts[:1] != (COMMON,):
+        return path
+    from stepline.app.common import shipped_path
+
+    return shipped_path(path, kind)
 
 
 def plan_run(words: RunWords, machine: Machine) -> RunRequest:
@@ -102,7 +115,7 @@ def plan_run(words: RunWords, machine: Machine) -> RunRequest:
     for problem in parsed.problems:
         machine.warn(f"{problem.where}: {problem.message}")
     versions, folders = pin_local(
-        parsed, words.task_scripts or _project_scripts(path), machine=machine
+        parsed, words.task_scripts or _project_scripts(path, protocol), machine=machine
     )
     record = machine.lake.add_input(words.input_path) if words.input_path else None
     return RunRequest(
@@ -122,27 +135,36 @@ def plan_run(words: RunWords, machine: Machine) -> RunRequest:
     )
 
 
-def _project_scripts(protocol: Path) -> Path:
-    folder = scripts_folder(protocol)
-    if folder is None:
+def _project_scripts(path: Path, protocol: Protocol) -> Path | None:
+    """Return the project's folder of task scripts; None where no step needs one."""
+    folder = scripts_folder(path)
+    if folder is None and any(step.task.namespace != COMMON for step in protocol.steps):
         raise ConfigError(
             f"no folder {SCRIPTS_FOLDER} was found beside or above the protocol",
-            where=Location(str(protocol)),
+            where=Location(str(path)),
             hint="name it with --task-scripts DIR",
         )
     return folder
 
 
 def pin_local(
-    parsed: Parsed[Protocol], folder: Path, *, machine: Machine, named_by_folder: bool = False
+    parsed: Parsed[Protocol],
+    folder: Path | None,
+    *,
+    machine: Machine,
+    named_by_folder: bool = False,
 ) -> tuple[Mapping[TaskReference, ScriptVersion], Mapping[str, str]]:
     """Pin the task scripts of a local folder for all steps of a protocol.
 
+    What is not there may be among those that travel with Stepline.
+
     Args:
         parsed: The protocol.
-        folder: A folder of task scripts, or of one.
+        folder: A folder of task scripts, or of one; None: there are only those that travel
+            with Stepline.
         machine: This machine.
-        named_by_folder: The script was named, so how it differs is no news.
+        named_by_folder: The script was named, so how it differs is no news, and no other
+            will do.
 
     Returns:
         The task script of each task, and the folder that each is from, by its digest.
@@ -152,11 +174,11 @@ def pin_local(
         ArtifactNotFound: A task script or function is not there.
         PlatformError: The cache cannot be written.
     """
-    scripts, problems = find_scripts(
-        folder,
-        load_script=lambda home: load_task_script(home, machine.cache_dir),
-        load_manifest=lambda path: load_manifest(path, machine.cache_dir),
-    )
+    scripts, problems = _find_scripts(folder, machine) if folder else ([], [])
+    tasks = () if named_by_folder else [step.task for step in parsed.unwrap(ProtocolError).steps]
+    if any(task.namespace == COMMON for task in tasks):
+        shipped, more = _shipped_scripts(machine)
+        scripts, problems = [*scripts, *shipped], [*problems, *more]
     matches, warnings = match_steps(parsed, scripts)
     used = tuple(f"{script.path}/" for script in matches.values())
     concerned = [problem for problem in problems if problem.where.path.startswith(used)]
@@ -169,6 +191,23 @@ def pin_local(
     for problem in (*(() if named_by_folder else warnings), *concerned):
         machine.warn(f"{problem.where}: {problem.message}")
     return pinned.versions, pinned.folders
+
+
+def _find_scripts(folder: Path, machine: Machine) -> tuple[list[LocalTaskScript], list[Problem]]:
+    return find_scripts(
+        folder,
+        load_script=lambda home: load_task_script(home, machine.cache_dir),
+        load_manifest=lambda path: load_manifest(path, machine.cache_dir),
+    )
+
+
+def _shipped_scripts(machine: Machine) -> tuple[list[LocalTaskScript], list[Problem]]:
+    """Return the task scripts that travel with Stepline, and their problems."""
+    from stepline.app.common import shipped_scripts
+
+    folder = shipped_scripts()
+    scripts, problems = _find_scripts(folder, machine) if folder else ([], [])
+    return [replace(script, shipped=True) for script in scripts], problems
 
 
 def plan_retry(
@@ -282,7 +321,7 @@ def plan_call(
     """Return a one-step run that calls one function of a task script.
 
     Args:
-        folder: The task script.
+        folder: The task script; ``common/SLUG`` is one that travels with Stepline.
         function: Slug of the function.
         machine: This machine.
         value: The function's input; expressions in it are evaluated.
@@ -295,6 +334,7 @@ def plan_call(
         UserError: A file or word is not usable.
         PlatformError: The cache cannot be written.
     """
+    folder = _shipped_path(folder, ArtifactKind.TASK_SCRIPT)
     records = {name: machine.lake.add_input(path) for name, path in files.items()}
     pointers = {name: record.pointer.to_plain() for name, record in records.items()}
     protocol = _call_protocol(folder, function, {**value, **pointers}, config, secrets)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
+from stepline.app.common import shipped_scripts
 from stepline.app.discover import (
     Found,
     Kind,
@@ -26,6 +28,7 @@ from stepline.app.project_layout import PROTOCOL_FILES, scripts_folder
 from stepline.app.validation_cache import cached_problems
 from stepline.errors import Location, Problem
 from stepline.frozen import frozen
+from stepline.model.artifact import COMMON
 from stepline.model.protocol import Protocol
 from stepline.model.task_script import Manifest, TaskScript
 from stepline.parsing.references import LocalTaskScript, check_references
@@ -120,6 +123,9 @@ class _Validator:
         problems = [self.beside(problem, path) for problem in parsed.problems]
         scripts = self.scripts_for(path)
         if scripts is not None:
+            steps = parsed.value.steps if parsed.value else parsed.steps
+            if any(step.task.namespace == COMMON for step in steps):
+                scripts = [*scripts, *self.shipped]
             problems += check_references(parsed, scripts)
         manifest = self.manifest_of(path.parent)
         if manifest is not None:
@@ -140,6 +146,14 @@ class _Validator:
             folders = sorted(entry for entry in home.iterdir() if entry.is_dir())
             self.projects[home] = [self.local(f) for f in folders if is_task_script(f)]
         return self.projects[home]
+
+    @cached_property
+    def shipped(self) -> list[LocalTaskScript]:
+        """The task scripts that travel with Stepline."""
+        home = shipped_scripts()
+        folders = sorted(home.iterdir()) if home else []
+        found = [self.local(each) for each in folders if each.is_dir() and is_task_script(each)]
+        return [replace(script, shipped=True) for script in found]
 
     def local(self, folder: Path) -> LocalTaskScript:
         script = load_task_script(folder, self.cache_dir).value

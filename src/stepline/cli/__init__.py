@@ -20,6 +20,7 @@ COMMANDS = {
     "serve": "Take in files and run pipelines on them.",
     "put": "Publish a task script or a protocol.",
     "artifact": "Show, fetch and delete what is published.",
+    "common": "Publish, list and copy what travels with Stepline.",
     "base": "Build, list and remove base images.",
     "image": "Build, test, show, push and remove images of task scripts.",
     "setting": "Set, list and delete shared settings.",

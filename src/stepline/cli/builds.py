@@ -15,16 +15,19 @@ PATIENT_TRIES = 20
 _PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.5)
 
 
-def follow_build(session: Session, build_id: str) -> str:
+def follow_build(session: Session, build_id: str, *, aside: bool = False) -> str:
     """Print the lines of a build's log as they come, and return how the build ended.
 
-    With ``--json`` the lines go to standard error.
+    Args:
+        session: The service.
+        build_id: The build.
+        aside: Whether the lines go to standard error; with ``--json`` they always do.
 
     Raises:
         KeyboardInterrupt: After it was said that the build goes on.
     """
     try:
-        return _follow(session, build_id)
+        return _follow(session, build_id, aside=aside or session.json_output)
     except KeyboardInterrupt:
         click.echo(
             f"\nthe build goes on without you; see it with: stepline artifact log {build_id}",
@@ -33,7 +36,7 @@ def follow_build(session: Session, build_id: str) -> str:
         raise
 
 
-def _follow(session: Session, build_id: str) -> str:
+def _follow(session: Session, build_id: str, *, aside: bool) -> str:
     token, turn = "", 0
     client = session.client
     while True:
@@ -48,7 +51,7 @@ def _follow(session: Session, build_id: str) -> str:
             nextToken=token,
         )
         for event in page["events"]:
-            click.echo(printable(event["message"], keep="\t"), err=session.json_output)
+            click.echo(printable(event["message"], keep="\t"), err=aside)
         token = page["nextToken"]
         if build["buildComplete"]:
             return str(build["buildStatus"])

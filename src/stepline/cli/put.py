@@ -39,10 +39,7 @@ def command(
     """
     slug = slug.lower()
     version = version if version.startswith("v") else f"v{version}"
-    path = path_of("artifact", KINDS[kind], namespace, slug, version)
-    params = {"force": "true"} if force else {}
-    answer = session.client.send("POST", path, content=_archive(folder), params=params)
-    build_id = str(answer["build"]["id"])
+    build_id = deploy(session, (KINDS[kind], namespace, slug, version), folder=folder, force=force)
     status = follow_build(session, build_id)
     name = f"{namespace}/{slug}:{version}"
     result: dict[str, Any] = {
@@ -55,6 +52,26 @@ def command(
     published = status == "SUCCEEDED"
     session.show(result, f"{name} is published" if published else f"the build of {name} failed")
     return 0 if published else 1
+
+
+def deploy(
+    session: Session, name: tuple[str, str, str, str], *, folder: Path, force: bool = False
+) -> str:
+    """Send a folder to be published, and return the id of its build.
+
+    Args:
+        session: The service.
+        name: Word of the kind in paths, namespace, slug and version.
+        folder: The folder.
+        force: Whether to move a version that exists.
+
+    Raises:
+        SteplineError: As `Client.send`.
+    """
+    params = {"force": "true"} if force else {}
+    content = _archive(folder)
+    answer = session.client.send("POST", path_of("artifact", *name), content=content, params=params)
+    return str(answer["build"]["id"])
 
 
 def _archive(folder: Path) -> bytes:

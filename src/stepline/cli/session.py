@@ -44,6 +44,11 @@ class Session:
             self._client = Client(connection)
         return self._client
 
+    @property
+    def names_service(self) -> bool:
+        """Whether options name the service."""
+        return self._config is not None or any(self._given.values())
+
     def close(self) -> None:
         """Let go of the service."""
         if self._client is not None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from stepline.errors import Problem
 from stepline.expressions.suggest import nearest_hint
 from stepline.frozen import frozen
+from stepline.model.artifact import COMMON
 from stepline.model.protocol import Protocol, Step, TaskReference
 from stepline.model.task_script import Manifest, TaskScript
 from stepline.parsing.result import Parsed
@@ -25,12 +26,15 @@ class LocalTaskScript:
         script: Its config.json; None if that is broken.
         manifest: Its manifest.json; None if it has none, or a broken one.
         path: Path of the folder, for messages.
+        shipped: Whether it travels with Stepline. Such a one is meant only by steps that
+            name the namespace ``common``, and after those of the project.
     """
 
     folder: str
     script: TaskScript | None
     manifest: Manifest | None = None
     path: str = ""
+    shipped: bool = False
 
     @property
     def slug(self) -> str:
@@ -70,13 +74,18 @@ def match_task_script(
         empty if there is none. A folder without manifest is known by its name alone.
     """
     named = [script for script in scripts if task.slug in (script.slug, script.folder)]
-    for script in _by_version(named):
+    own = [script for script in named if not script.shipped]
+    shipped = [script for script in named if script.shipped and task.namespace == COMMON]
+    for script in _by_version(own):
         if script.manifest is not None and not difference(task, script.manifest):
             return script, ""
-    bare = next((script for script in named if script.manifest is None), None)
+    bare = next((script for script in own if script.manifest is None), None)
     if bare is not None:
         return bare, "it has no manifest.json, so its namespace and version are not known"
-    for script in _by_version(named):
+    for script in shipped:
+        if script.manifest is not None and not difference(task, script.manifest):
+            return script, ""
+    for script in (*_by_version(own), *shipped):
         if script.manifest is not None:
             return script, difference(task, script.manifest)
     return None, ""
@@ -134,7 +143,8 @@ class _Check:
         """Report folders that say they are the same version of the same task script."""
         if script.manifest is None:
             return
-        same = [s for s in self.scripts if s.manifest and _identity(s) == _identity(script)]
+        scripts = [s for s in self.scripts if s.manifest and s.shipped == script.shipped]
+        same = [each for each in scripts if _identity(each) == _identity(script)]
         if len(same) > 1:
             folders = ", ".join(sorted(each.path or each.folder for each in same))
             what = f"several folders say that they are {step.task}: {folders}"
@@ -143,7 +153,8 @@ class _Check:
             self.add(step, "version", code="same-identity", what=what, hint=hint, severity=severity)
 
     def missing(self, step: Step) -> None:
-        slugs = sorted({script.slug for script in self.scripts})
+        common = step.task.namespace == COMMON
+        slugs = sorted({each.slug for each in self.scripts if common or not each.shipped})
         what = f"task script `{step.task.slug}` is not in this project"
         near = nearest_hint(step.task.slug, slugs)
         known = f"there are {', '.join(repr(slug) for slug in slugs)}" if slugs else ""

@@ -51,6 +51,7 @@ class Action:
 
 
 ANYTHING = Action("*")
+PUBLISH_COMMON = Action("common")
 
 
 @frozen(kw_only=True)
@@ -109,6 +110,14 @@ class Access:
             return False
         salt, wanted = str(known["salt"]), str(known["sha256"])
         return hmac.compare_digest(_digest(salt, token), wanted)
+
+    def publishes_common(self, headers: Mapping[str, str]) -> bool:
+        """Return whether who sends a request may publish in the namespace ``common``.
+
+        Args:
+            headers: Headers by name in small letters.
+        """
+        return self.allows(_token_of(headers), PUBLISH_COMMON)
 
     def decide(self, asked: Asked, *, org: str) -> Verdict:
         """Decide about a request to the service of an organisation."""

@@ -14,7 +14,7 @@ from stepline.app.service.service import Service
 from stepline.errors import ArtifactNotFound, UserError
 from stepline.model.artifact import Artifact, ArtifactKind, ArtifactName, Build, BuildStatus
 from stepline.server.faults import Refused
-from stepline.server.parts import TheService
+from stepline.server.parts import TheAccess, TheService
 from stepline.server.scratch import scratch_folder
 from stepline.server.sending import send_archive
 from stepline.server.streams import in_thread, to_file
@@ -54,21 +54,35 @@ async def deploy(
     request: Request,
     service: TheService,
     *,
+    access: TheAccess,
     name: Deployed,
     force: bool = False,
 ) -> dict[str, Any]:
     """Take in an archive and begin to build it."""
+
+    def upload() -> Build:
+        common = access.publishes_common(request.headers)
+        return service.registry.upload(name, archive, force=force, common=common)
+
     with scratch_folder(service) as folder:
         archive = folder / "archive.zip"
         await to_file(request, archive)
-        build = await in_thread(lambda: service.registry.upload(name, archive, force=force))
+        build = await in_thread(upload)
     return {"build": {"id": build.id}}
 
 
 @router.delete(_DEPLOY)
-def remove(service: TheService, name: Deployed, *, force: bool = False) -> dict[str, Any]:
+def remove(
+    request: Request,
+    service: TheService,
+    *,
+    access: TheAccess,
+    name: Deployed,
+    force: bool = False,
+) -> dict[str, Any]:
     """Remove a published version that nothing uses, or any one."""
-    return _record(service.delete_artifact(name, force=force), ())
+    common = access.publishes_common(request.headers)
+    return _record(service.delete_artifact(name, force=force, common=common), ())
 
 
 @router.get("/v1/artifact/builds/{build_id}")

@@ -157,7 +157,7 @@ def test_store_code_folder_that_changes_meanwhile_is_known_by_what_was_copied(
     script, cache, monkeypatch
 ):
     """The digest names what is in the copy, not what was there a moment before."""
-    digest_of = code_store._digest
+    digest_of = code_store.content_digest
     seen = []
 
     def changing(folder):
@@ -166,7 +166,7 @@ def test_store_code_folder_that_changes_meanwhile_is_known_by_what_was_copied(
             (script / "main.py").write_text("x = 2\n")
         return seen[-1]
 
-    monkeypatch.setattr(code_store, "_digest", changing)
+    monkeypatch.setattr(code_store, "content_digest", changing)
     digest, kept = store_code(script, cache)
     assert digest == digest_of(kept) != seen[0]
     assert contents(kept)["main.py"] == "x = 2\n"

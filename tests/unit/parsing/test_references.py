@@ -126,3 +126,56 @@ def test_check_references_two_folders_of_one_identity_are_named():
     (problem,) = check_references(protocol(version="v1.0.0"), [one, two], all_here=True)
     assert (problem.code, problem.severity) == ("same-identity", "error")
     assert "task-scripts/a, task-scripts/b" in problem.message
+
+
+def common_step(version="v1.0.0"):
+    text = f"namespace: common\n      slug: push\n      version: {version}"
+    source = protocol(version=version).path
+    return parse_protocol(
+        f"protocolSchema: v3\nsteps:\n  - id: a\n    task:\n      {text}\n"
+        "      function: push-data\n",
+        path=source,
+    )
+
+
+def shipped(version="v1.0.0"):
+    return replace(local(version, namespace="common"), shipped=True)
+
+
+def meant(parsed, *scripts):
+    """Return which of some task scripts the step means, by number, and how that differs."""
+    script, differs = match_task_script(parsed.value.steps[0].task, scripts)
+    return (None if script is None else scripts.index(script)), differs
+
+
+@pytest.mark.parametrize(
+    ("own", "number"),
+    [
+        pytest.param(local("v1.0.0", namespace="common"), 0, id="own copy"),
+        pytest.param(local(), 0, id="own folder"),
+        pytest.param(local("v1.0.0"), 1, id="own of another namespace"),
+        pytest.param(local("v2.0.0", namespace="common"), 1, id="own of another version"),
+    ],
+)
+def test_match_shipped_comes_after_the_projects_own(own, number):
+    assert meant(common_step(), own, shipped())[0] == number
+
+
+def test_match_range_takes_the_projects_own_before_a_higher_shipped_one():
+    own = local("v1.1.0", namespace="common")
+    assert meant(common_step("^1"), own, shipped("v1.2.0")) == (0, "")
+
+
+def test_match_shipped_of_another_version_says_so():
+    assert meant(common_step("v9.0.0"), shipped()) == (0, "here its version is v1.0.0, not v9.0.0")
+
+
+def test_match_shipped_is_not_meant_by_a_step_of_another_namespace():
+    assert meant(protocol(), shipped()) == (None, "")
+    (problem,) = check_references(protocol(), [shipped()])
+    assert (problem.code, problem.hint) == ("no-task-script", "")
+
+
+def test_check_references_own_copy_of_a_shipped_one_is_no_twin():
+    copy = local("v1.0.0", namespace="common")
+    assert check_references(common_step(), [copy, shipped()], all_here=True) == []

@@ -154,12 +154,15 @@ class Service:
             target=self.registry.run_builds, args=(self._stop,), name="builds"
         )
 
-    def delete_artifact(self, name: ArtifactName, *, force: bool = False) -> Artifact:
+    def delete_artifact(
+        self, name: ArtifactName, *, force: bool = False, common: bool = False
+    ) -> Artifact:
         """Remove a published version; workflows that were made with it go on.
 
         Args:
             name: The version.
             force: Whether also one that others need.
+            common: Whether the caller may publish in the namespace ``common``.
 
         Raises:
             SettingsError: A pipeline or a published protocol uses it.
@@ -171,7 +174,7 @@ class Service:
                 f"{name} is used by {', '.join(users)}",
                 hint="change or delete these first; with -f it is deleted all the same",
             )
-        return self.registry.delete(name)
+        return self.registry.delete(name, common=common)
 
     def _users(self, name: ArtifactName) -> list[str]:
         if name.kind is ArtifactKind.TASK_SCRIPT:
