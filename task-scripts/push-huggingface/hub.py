@@ -153,14 +153,19 @@ class HubRepo(Destination):
         try:
             self._api.create_repo(**self._repo, private=self._private)
         except HfHubHTTPError as error:
-            if error.response.status_code != 409:
-                raise
             # An earlier try may have made it, and not heard of it.
-            commits = self._api.list_repo_commits(**self._repo)
-            if len(commits) > 1 or set(self._tree(commits[0].commit_id)) - {ATTRIBUTES}:
+            if error.response.status_code != 409 or not self._is_new():
                 raise
             self._check_visibility()
         return str(self._api.list_repo_commits(**self._repo)[0].commit_id)
+
+    def _is_new(self) -> bool:
+        """Return whether there is a repository in which nothing was done yet."""
+        try:
+            commits = self._api.list_repo_commits(**self._repo)
+        except HfHubHTTPError:
+            return False
+        return len(commits) == 1 and not set(self._tree(commits[0].commit_id)) - {ATTRIBUTES}
 
     def _check_card(self, there: Mapping[str, RepoFile], version: str) -> None:
         """Refuse to put a made card in place of one that somebody wrote."""
