@@ -61,7 +61,8 @@ crash: $(READY)  ## Kill a service at each commit and KILLS times at random; cou
 lock: $(READY)  ## Pin the dependencies with hashes; UPGRADE=1 takes the newest
 	@$(COMPILE) --extra aws --extra docker --extra images --group dev pyproject.toml -o requirements/dev.txt
 	@$(COMPILE) --constraints requirements/dev.txt pyproject.toml -o requirements/run.txt
-	@$(COMPILE) --group pyproject.toml:judge -o requirements/judge.txt
+	@for each in judge mlflow moto; do \
+		$(COMPILE) --group pyproject.toml:$$each -o requirements/$$each.txt || exit; done
 
 clean:  ## Remove what these commands made
 	@rm -rf $(VENV) build dist htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache \

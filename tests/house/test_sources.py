@@ -147,7 +147,7 @@ def test_version_is_the_same_everywhere():
     assert stepline.__version__ == project["version"]
 
 
-@pytest.mark.parametrize("name", ["run.txt", "dev.txt", "judge.txt"])
+@pytest.mark.parametrize("name", ["run.txt", "dev.txt", "judge.txt", "mlflow.txt", "moto.txt"])
 def test_requirements_name_no_host_and_no_machine(name):
     text = (ROOT / "requirements" / name).read_text()
     assert not [line for line in text.splitlines() if "://" in line or " /" in line]

@@ -8,17 +8,15 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import uv
 
 from tests.conformance import judge
 from tests.conformance.protocol_cases import protocol_cases
+from tests.support.client_environments import locked_environment
 
 ROOT = Path(__file__).parents[2]
-REQUIREMENTS = ROOT / "requirements/judge.txt"
 
 pytestmark = [pytest.mark.judge, pytest.mark.slow]
 
@@ -28,22 +26,7 @@ def python(pytestconfig):
     """The interpreter of an environment that has the compiler."""
     if shutil.which("npm") is None:
         pytest.skip("npm is missing, which the compiler's JavaScript engine is installed with")
-    folder = Path(pytestconfig.cache.mkdir("judge"))
-    ready, wanted = folder / "ready", sys.version + REQUIREMENTS.read_text()
-    if not ready.exists() or ready.read_text() != wanted:
-        run_uv("venv", "--quiet", "--clear", "--python", sys.executable, folder / "venv")
-        target = folder / "venv/bin/python"
-        run_uv("pip", "install", "--quiet", "--python", target, "-r", REQUIREMENTS)
-        ready.write_text(wanted)
-    return folder / "venv/bin/python"
-
-
-def run_uv(*arguments):
-    done = subprocess.run(
-        [uv.find_uv_bin(), *arguments], capture_output=True, text=True, timeout=300, check=False
-    )
-    if done.returncode != 0:
-        pytest.skip(f"uv {arguments[0]} failed: {done.stderr.strip()}")
+    return locked_environment(pytestconfig, "judge")
 
 
 def ask(python, cases):
