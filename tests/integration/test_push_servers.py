@@ -7,6 +7,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.support.client_environments import client_environment
 from tests.support.mlflow_server import serve_mlflow
 from tests.support.own_servers import end_group, running
 
@@ -120,3 +121,20 @@ def test_end_group_ends_what_does_not_want_to(tmp_path):
     process.stdout.close()
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
+
+
+@pytest.mark.s3
+def test_push_client_makes_an_environment_once_that_executors_find(push_client, stepline_cache):
+    assert push_client("push-s3") == stepline_cache
+    made = list(stepline_cache.glob("**/site-packages/boto3/__init__.py"))
+    assert push_client("push-s3") == stepline_cache
+    assert list(stepline_cache.glob("**/site-packages/boto3/__init__.py")) == made != []
+
+
+def test_client_environment_without_a_registry_skips_and_says_why(tmp_path, monkeypatch):
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    words = {"cache": tmp_path / "cache", "scratch": tmp_path}
+    with pytest.raises(pytest.skip.Exception, match="the client of push-s3 cannot be installed"):
+        client_environment("push-s3", **words)

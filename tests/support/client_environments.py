@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import uv
 
-from stepline.errors import UserError
+from stepline.errors import PlatformError, UserError
 from stepline.model.task_script import Function, TaskScript
 from stepline.plugins.executor_process.pythons import own_version
 from stepline.ports.executor import ScriptVersion
@@ -63,7 +63,7 @@ def client_environment(slug: str, *, cache: Path, scratch: Path) -> Path:
     executor = make_process_executor(cache, scratch)
     try:
         executor.prepare(version)
-    except UserError as error:
+    except (UserError, PlatformError) as error:
         pytest.skip(f"the client of {slug} cannot be installed: {error}")
     finally:
         executor.close()
