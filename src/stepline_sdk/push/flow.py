@@ -217,10 +217,9 @@ class _Push:
         Raises:
             Unverified: That cannot be known.
         """
-        destination = self._destination
-        settle_s = destination.settle_s if destination.shows_all or not error else 0.0
-        # A clear no is believed at once, an unclear end hardly ever hides a success.
-        patience = settle_s if error is None else 0.0 if _is_no(error) else settle_s / 6
+        # A clear no is believed at once; any other end may hide a success that shows late.
+        wait = error is None or (self._destination.shows_all and not _is_clear(error))
+        patience = self._destination.settle_s if wait else 0.0
         try:
             return self._until(lambda: self._with_key(staged.mark.key), patience)
         except Exception as trouble:
