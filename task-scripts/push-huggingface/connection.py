@@ -84,6 +84,10 @@ def told() -> Iterator[None]:
                 raise Refused(_refusal(each)) from error
         if isinstance(error, (HFValidationError, ValueError)):
             raise Refused(str(error)) from error
+        if error.__cause__ is not None:
+            # The client says which file, and its cause says what is wrong.
+            cause = error.__cause__
+            raise RuntimeError(f"{error} {type(cause).__name__}: {cause}") from error
         raise
 
 

@@ -229,11 +229,8 @@ class HubRepo(Destination):
 def _check_file(file: StagedFile) -> None:
     if file.size > LARGEST_FILE:
         raise Refused(f"{file.name} has {file.size} bytes; the Hub takes at most {LARGEST_FILE}")
-    parts = file.name.split("/")
-    for folder in FORBIDDEN_FOLDERS.intersection(parts):
+    for folder in FORBIDDEN_FOLDERS.intersection(file.name.split("/")):
         raise Refused(f"{file.name}: the Hub takes no files in a folder '{folder}'")
-    if any(len(part.encode()) > 255 for part in parts):
-        raise Refused(f"{file.name}: a part of the name is longer than 255 bytes")
 
 
 def _check_count(names: Iterable[str]) -> None:
