@@ -1,0 +1,1 @@
+"""The parts of the stand-in for an HTTP endpoint, `stepline.testing.http_standin`."""

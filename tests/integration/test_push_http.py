@@ -1,0 +1,397 @@
+"""Pushes to a plain HTTP endpoint, by the real client in real workers.
+
+What came of a push is read from the stand-in's own record.
+"""
+
+import hashlib
+import json
+from contextlib import contextmanager
+
+import pytest
+
+from stepline.testing.http_standin import HttpStandIn
+from stepline.testing.loopback import (
+    Cut,
+    CutReply,
+    FailAfter,
+    Hold,
+    Refuse,
+    Reply,
+    Slow,
+    WrongBytes,
+)
+from tests.support.client_environments import client_environment
+from tests.support.executors import make_process_executor
+from tests.support.pushing import (
+    NOTHING,
+    UNVERIFIED,
+    VERIFIED,
+    Pusher,
+    kill_tasks,
+    kill_workers,
+    tuned,
+)
+
+SECRET = "not-a-real-signing-secret"
+TOKEN = "not-a-real-token-12345"
+SECRETS = {"signing_secret": SECRET, "token": TOKEN}
+REFERENCES = {key: {"ssm": f"/local/local/org-secrets/{key}", "secret": True} for key in SECRETS}
+ONE = {"plate.csv": b"well,od\nA1,0.25\n"}
+OTHER = {"plate.csv": b"well,od\nA1,0.75\n"}
+SEVERAL = {"notes/day 1 \u00b5.txt": b"a fine day\r\n", "all.bin": bytes(range(256)) * 300}
+LESS_PATIENCE = "Posted.pause_s = Put.pause_s = 0.02\nPosted.settle_s = Put.settle_s = 0.3"
+PATH = "/plates"
+
+pytestmark = pytest.mark.http
+
+
+@pytest.fixture(scope="module")
+def executor(stepline_cache, tmp_path_factory):
+    scratch = tmp_path_factory.mktemp("scratch")
+    cache = client_environment("push-http", cache=stepline_cache, scratch=scratch)
+    executor = make_process_executor(cache, tmp_path_factory.mktemp("workers"))
+    yield executor
+    executor.close()
+
+
+@pytest.fixture(scope="module")
+def version(tmp_path_factory):
+    return tuned("push-http", tmp_path_factory.mktemp("script"), LESS_PATIENCE)
+
+
+@pytest.fixture
+def serve(executor, version, tmp_path):
+    """Make a stand-in, and what pushes to it."""
+
+    @contextmanager
+    def serve(method="POST", **how):
+        with HttpStandIn(signing_secret=SECRET, token=TOKEN, **how) as standin:
+            given = {"url": standin.url + PATH, "method": method, "timeout_s": 1.0, **REFERENCES}
+            pusher = Pusher(
+                executor,
+                version,
+                function="push-files",
+                folder=tmp_path,
+                input=given,
+                secrets=SECRETS,
+            )
+            yield standin, pusher
+
+    return serve
+
+
+def received(standin):
+    """Return the files of each version, oldest first."""
+    return [
+        {file.name: standin.blob(file.sha256) for file in version.files}
+        for version in standin.versions.get(PATH, ())
+    ]
+
+
+@pytest.mark.parametrize("files", [ONE, SEVERAL], ids=["one", "several"])
+def test_first_push_is_verified_byte_by_byte(serve, files):
+    with serve() as (standin, pusher):
+        end = pusher.push(files, note="ein Tag im M\u00e4rz")
+
+        assert end.outcome == VERIFIED, end.words
+        assert received(standin) == [files]
+        [version] = standin.versions[PATH]
+        assert version.note == "ein Tag im M\u00e4rz"
+        receipt = end.receipt
+    assert receipt["remote"]["version"] == "1"
+    assert (receipt["verified_by"], receipt["new"], receipt["caveats"]) == ("bytes", True, [])
+    assert receipt["key"] == version.key
+    assert SECRET not in end.log + json.dumps(pusher.receipt_file(end))
+    assert TOKEN not in end.log + json.dumps(pusher.receipt_file(end))
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_second_push_is_a_new_version_and_an_unchanged_one_is_none(serve, method):
+    with serve(method) as (standin, pusher):
+        ends = [
+            pusher.push(files, workflow=workflow)
+            for workflow, files in (("one", ONE), ("two", OTHER), ("three", OTHER), ("four", ONE))
+        ]
+        assert received(standin) == [ONE, OTHER, ONE]
+    assert [end.outcome for end in ends] == [VERIFIED] * 4
+    assert [end.receipt["new"] for end in ends] == [True, True, False, True]
+    assert [end.receipt["remote"]["version"] for end in ends] == ["1", "2", "2", "3"]
+
+
+def test_unchanged_push_by_force_is_a_new_version(serve):
+    with serve() as (standin, pusher):
+        pusher.push(ONE, workflow="one")
+        end = pusher.push(ONE, workflow="two", force=True)
+        assert (end.outcome, len(received(standin))) == (VERIFIED, 2)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_dry_run_sends_nothing_and_shows_it(serve, method):
+    with serve(method) as (standin, pusher):
+        end = pusher.push(ONE, dry_run=True)
+
+        assert (end.outcome, end.receipt["would_publish"]) == (NOTHING, True)
+        assert {call.method for call in standin.calls} == {"GET"}
+    assert hashlib.sha256(ONE["plate.csv"]).hexdigest() in end.log
+
+
+def wrong_answer(request, answer):
+    """Take what is sent, and answer with what is no version."""
+    reply = answer(request)
+    return reply if request.operation != "Push" else Reply(201, b'{"version": [1]}')
+
+
+BUSY = {"retry_after": 0, "times": 2}
+FAULTS = [
+    pytest.param(Refuse("*", 401, "the token is not good"), NOTHING, 0, id="401"),
+    pytest.param(Refuse("*", 403, "not for you"), NOTHING, 0, id="403"),
+    pytest.param(Refuse("*", 404, "no such place"), NOTHING, 0, id="404"),
+    pytest.param(Refuse("Push", 401, "the token is not good"), NOTHING, 0, id="401-push"),
+    pytest.param(Refuse("Push", 409, "the name is taken"), NOTHING, 0, id="taken"),
+    pytest.param(Refuse("Push", 413, "too large"), NOTHING, 0, id="too-large"),
+    pytest.param(Refuse("Push", 429, "slow down", **BUSY), VERIFIED, 1, id="429"),
+    pytest.param(Refuse("*", 429, "slow down", **BUSY), VERIFIED, 1, id="429-any"),
+    pytest.param(Refuse("Push", 429, "slow down"), NOTHING, 0, id="429-always"),
+    pytest.param(
+        Refuse("Push", 429, "tomorrow", retry_after=9999), NOTHING, 0, id="429-for-too-long"
+    ),
+    pytest.param(Refuse("Push", 409, "in the midst", **BUSY), VERIFIED, 1, id="409-in-the-midst"),
+    pytest.param(Refuse("Push", 307, "elsewhere"), NOTHING, 0, id="redirect"),
+    pytest.param(Cut("Push", 5, times=1), VERIFIED, 1, id="cut"),
+    pytest.param(Cut("Push", 5), NOTHING, 0, id="cut-always"),
+    pytest.param(CutReply("Push"), VERIFIED, 1, id="answer-lost"),
+    pytest.param(FailAfter("Push", 500), VERIFIED, 1, id="500-after-success"),
+    pytest.param(Refuse("Push", 500, "broken"), NOTHING, 0, id="500"),
+    pytest.param(Slow("Push", 0.3), VERIFIED, 1, id="slow"),
+    pytest.param(Slow("Push", 1.5, times=1), VERIFIED, 1, id="too-slow"),
+    pytest.param(WrongBytes("ReadBack", times=1), VERIFIED, 1, id="wrong-bytes-once"),
+    pytest.param(WrongBytes("ReadBack"), UNVERIFIED, 1, id="wrong-bytes"),
+    pytest.param(Refuse("ReadBack", 403, "not for you"), UNVERIFIED, 1, id="not-readable"),
+    pytest.param(Refuse("ReadBack", 404, "not yet", times=2), VERIFIED, 1, id="served-late"),
+    pytest.param(Cut("ReadBack", times=1), VERIFIED, 1, id="cut-read-back"),
+    pytest.param(Refuse("Look", 503, "down", after=1), UNVERIFIED, 1, id="then-down"),
+    pytest.param(wrong_answer, VERIFIED, 1, id="odd-answer"),
+]
+
+
+@pytest.mark.parametrize(("fault", "outcome", "versions"), FAULTS)
+def test_fault_ends_in_one_of_three_ends(serve, fault, outcome, versions):
+    with serve(faults=[fault]) as (standin, pusher):
+        end = pusher.push(ONE)
+
+        assert end.outcome == outcome, end.words
+        assert received(standin) == [ONE] * versions
+    if outcome != VERIFIED and isinstance(fault, Refuse):
+        assert json.loads(fault.reply.data)["message"] in end.words
+    assert SECRET not in end.log + end.words
+    assert TOKEN not in end.log + end.words
+
+
+PUT_FAULTS = [
+    pytest.param(Refuse("Put", 403, "not for you"), NOTHING, 0, id="403"),
+    pytest.param(Cut("Put", 5, times=1), VERIFIED, 1, id="cut"),
+    pytest.param(CutReply("Put"), VERIFIED, 1, id="answer-lost"),
+    pytest.param(FailAfter("Put", 500), VERIFIED, 1, id="500-after-success"),
+    pytest.param(Refuse("Look", 429, "slow down", **BUSY), VERIFIED, 1, id="429-look"),
+    pytest.param(Refuse("Look", 403, "write only"), VERIFIED, 1, id="write-only"),
+    pytest.param(WrongBytes("Look", after=2), UNVERIFIED, 1, id="wrong-bytes"),
+]
+
+
+@pytest.mark.parametrize(("fault", "outcome", "versions"), PUT_FAULTS)
+def test_put_fault_ends_in_one_of_three_ends(serve, fault, outcome, versions):
+    with serve("PUT", faults=[fault]) as (standin, pusher):
+        end = pusher.push(ONE)
+
+        assert end.outcome == outcome, end.words
+        assert received(standin) == [ONE] * versions
+
+
+def test_put_of_several_files_is_refused(serve):
+    with serve("PUT") as (standin, pusher):
+        end = pusher.push(SEVERAL)
+        assert (end.outcome, standin.calls) == (NOTHING, ())
+    assert "a PUT takes one file" in end.words
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_version_of_somebody_else_in_between_is_not_written_over(serve, method):
+    with serve(method) as (standin, pusher):
+        pusher.push(ONE, workflow="one")
+        hold = Hold({"POST": "Push", "PUT": "Put"}[method])
+        standin.faults.append(hold)
+        with pusher.pushing(OTHER, workflow="two") as ends:
+            assert hold.reached.wait(20)
+            standin.put_there(PATH, {"plate.csv": b"theirs"})
+            hold.release()
+
+        assert [end.outcome for end in ends] == [NOTHING]
+        assert received(standin) == [ONE, {"plate.csv": b"theirs"}]
+    assert "somebody else published a version in between: 412" in ends[0].words
+
+
+# What an endpoint that shows nothing of what it has can be known to have done.
+UNLISTED = [
+    pytest.param([], VERIFIED, 1, id="well"),
+    pytest.param([Cut("Push", 5, times=1)], VERIFIED, 1, id="cut"),
+    pytest.param([CutReply("Push", times=1)], VERIFIED, 1, id="answer-lost-once"),
+    pytest.param([FailAfter("Push", 500, times=1)], VERIFIED, 1, id="500-after-success-once"),
+    pytest.param([CutReply("Push")], UNVERIFIED, 1, id="answer-lost"),
+    pytest.param([Cut("Push", 5)], UNVERIFIED, 0, id="cut-always"),
+    pytest.param([Refuse("Push", 429, "slow down")], NOTHING, 0, id="429-always"),
+    pytest.param([Refuse("Push", 403, "not for you")], NOTHING, 0, id="403"),
+]
+
+
+@pytest.mark.parametrize(("faults", "outcome", "versions"), UNLISTED)
+def test_endpoint_that_lists_nothing_is_relied_on_for_the_key(serve, faults, outcome, versions):
+    with serve(lists=False, faults=faults) as (standin, pusher):
+        end = pusher.push(ONE)
+
+        assert end.outcome == outcome, end.words
+        assert received(standin) == [ONE] * versions
+    assert "does not list what it has (405 Method Not Allowed: this endpoint takes" in end.log
+
+
+@pytest.mark.parametrize("files", [ONE, SEVERAL], ids=["one", "several"])
+@pytest.mark.parametrize(
+    ("tells", "outcome"), [(True, VERIFIED), (False, UNVERIFIED)], ids=["digest", "nothing"]
+)
+@pytest.mark.parametrize("lists", [True, False], ids=["lists", "lists-not"])
+def test_endpoint_that_gives_nothing_back_is_believed_by_its_digest(
+    serve, files, tells, outcome, lists
+):
+    with serve(lists=lists, readable=False, tells_digests=tells) as (standin, pusher):
+        end = pusher.push(files)
+        assert (end.outcome, received(standin)) == (outcome, [files])
+    if tells:
+        assert end.receipt["verified_by"] == "digest"
+    else:
+        assert "gives neither an address to read it back from nor a digest" in end.words
+
+
+def test_dry_run_says_beforehand_what_cannot_be_known(serve):
+    with serve(lists=False, readable=False, tells_digests=False) as (standin, pusher):
+        end = pusher.push(ONE, dry_run=True, signing_secret=None)
+        assert received(standin) == []
+    unsigned, unlisted, unverified = end.receipt["caveats"]
+    assert "not signed" in unsigned
+    assert "does not list" in unlisted
+    assert "will end published, but not verified" in unverified
+    assert all(caveat in end.log for caveat in end.receipt["caveats"])
+
+
+def silent(request, answer):
+    """Take what is sent, and tell nothing but a number."""
+    reply = answer(request)
+    return Reply(201, b'{"version": 1}') if request.operation == "Push" else reply
+
+
+def test_read_back_url_leads_to_the_files(serve):
+    with serve(lists=False, faults=[silent]) as (standin, pusher):
+        end = pusher.push(SEVERAL, read_back_url=f"{PATH}/versions/{{version}}/{{name}}")
+        assert (end.outcome, received(standin)) == (VERIFIED, [SEVERAL])
+    assert end.receipt["verified_by"] == "bytes"
+
+
+# Where the task is killed: method, whether the endpoint lists, what is held, and on which side.
+STAGES = [
+    ("POST", True, "Look", 0, "before"),
+    ("POST", True, "Push", 0, "before"),
+    ("POST", True, "Push", 0, "after"),
+    ("POST", True, "Look", 1, "before"),
+    ("POST", True, "ReadBack", 0, "before"),
+    ("POST", False, "Push", 0, "before"),
+    ("POST", False, "Push", 0, "after"),
+    ("POST", False, "ReadBack", 0, "before"),
+    ("PUT", True, "Look", 0, "before"),
+    ("PUT", True, "Put", 0, "before"),
+    ("PUT", True, "Put", 0, "after"),
+    ("PUT", True, "Look", 1, "before"),
+]
+
+
+@pytest.mark.parametrize(("method", "lists", "operation", "nth", "side"), STAGES)
+def test_kill_and_retry_leave_one_version(serve, method, lists, operation, nth, side):
+    files = SEVERAL if method == "POST" else ONE
+    hold = Hold(operation, before_effect=side == "before", after=nth, times=1)
+    with serve(method, lists=lists, faults=[hold]) as (standin, pusher):
+        with pusher.pushing(files, timeout_s=30.0) as ends:
+            assert hold.reached.wait(20)
+            kill_tasks()
+            hold.release()
+        end = pusher.push(files)
+
+        assert ends[0].outcome not in (VERIFIED, NOTHING, UNVERIFIED)
+        assert end.outcome == VERIFIED, end.words
+        assert received(standin) == [files]
+
+
+def test_killed_worker_and_retry_leave_one_version(serve):
+    hold = Hold("Push", before_effect=False)
+    with serve(faults=[hold]) as (standin, pusher):
+        with pusher.pushing(ONE) as ends:
+            assert hold.reached.wait(20)
+            kill_workers()
+            hold.release()
+        end = pusher.push(ONE)
+
+        assert [each.outcome == VERIFIED for each in (*ends, end)] == [False, True]
+        assert (received(standin), end.receipt["new"]) == ([ONE], False)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("place", ["file", "note"])
+def test_planted_secret_stops_the_push(serve, secret, place):
+    value = SECRETS[secret]
+    files = {"plate.csv": f"well,od\n{value},1\n".encode()} if place == "file" else ONE
+    with serve() as (standin, pusher):
+        end = pusher.push(files, note=value if place == "note" else "")
+        assert (end.outcome, standin.operations) == (NOTHING, [])
+    assert f"holds the value of the secret '{secret}'" in end.words
+    assert value not in end.words + end.log
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"url": None}, "input 'url' is missing"),
+        ({"url": "plates"}, "input 'url' must start with https://"),
+        ({"url": "http://me:pw@127.0.0.1/x"}, "input 'url' holds credentials"),
+        ({"url": "http://plates.example/x"}, "the token would be readable on its way"),
+        ({"url": "https://plates.example/x#a"}, "has a part after '#'"),
+        ({"method": "PATCH"}, "input 'method' is 'PATCH', it must be one of: POST, PUT"),
+        ({"timeout_s": "5"}, "input 'timeout_s' is a number of seconds above 0"),
+        ({"headers": {"Content-Digest": "x"}}, "'Content-Digest' is set by the push itself"),
+        ({"headers": {"X Y": "x"}}, "'X Y' is no name of a header"),
+        ({"headers": {"X-Key": 1}}, "input 'headers': 'X-Key' is text"),
+        ({"headers": {"X-Key": "a\nb"}}, "the value of 'X-Key' is not printable ASCII"),
+        ({"token": {"ssm": "/local/local/org-secrets/other"}}, "input 'token' is no secret"),
+        ({"read_back_url": "/x/{number}"}, "input 'read_back_url' has {number}"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_bad_input_is_named_before_anything_is_sent(serve, changes, words):
+    with serve() as (standin, pusher):
+        end = pusher.push(ONE, **changes)
+        assert standin.calls == ()
+    assert words in end.words
+
+
+def test_headers_hold_texts_and_secrets(serve):
+    seen = []
+
+    def note(request, answer):
+        seen.append((request.headers["x-lab"], request.headers["x-key"]))
+        return answer(request)
+
+    with serve(faults=[note]) as (_, pusher):
+        end = pusher.push(ONE, headers={"X-Lab": "north", "X-Key": REFERENCES["token"]})
+    assert end.outcome == VERIFIED, end.words
+    assert set(seen) == {("north", TOKEN)}
+
+
+def test_no_files_are_refused(serve):
+    with serve() as (standin, pusher):
+        assert pusher.push({}).outcome == NOTHING
+        assert standin.calls == ()
