@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import threading
@@ -73,9 +74,10 @@ class End:
         if outcome.succeeded:
             assert isinstance(outcome.value, dict)
             return outcome.value["end"]
-        # The last line of a traceback begins with the name of the error's class.
-        last = outcome.traceback.strip().rpartition("\n")[2].partition(":")[0]
-        return _ENDS.get(last.rpartition(".")[2], f"{outcome.kind}: {outcome.message}")
+        # The error itself is the last of a traceback, and its class begins a line.
+        raised = re.findall(r"^(?:\w+\.)*(\w+): ", outcome.traceback, flags=re.MULTILINE)
+        found = [_ENDS[name] for name in raised if name in _ENDS]
+        return found[-1] if found else f"{outcome.kind}: {outcome.message}"
 
     @property
     def receipt(self) -> dict[str, Any]:
@@ -216,6 +218,10 @@ def kill_workers() -> None:
 
 def _below(pid: int) -> Iterator[int]:
     for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, tasks.read_text().split()):
+        try:
+            children = tasks.read_text().split()
+        except OSError:
+            continue  # it has just ended
+        for child in map(int, children):
             yield child
             yield from _below(child)
