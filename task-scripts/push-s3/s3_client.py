@@ -67,21 +67,25 @@ def connect(
 
 
 @contextmanager
-def store_errors() -> Iterator[None]:
+def store_errors(what: str = "") -> Iterator[None]:
     """Turn what the client raises into what a push understands, with the store's words.
+
+    Args:
+        what: Said before the words, such as a file's name.
 
     Raises:
         Refused: The store says no.
         TryAgain: It cannot be reached, or is busy.
     """
+    before = f"{what}: " if what else ""
     try:
         yield
     except ClientError as error:
-        raise _of_answer(error) from error
+        raise _of_answer(error, before) from error
     except _TRANSIENT as error:
-        raise TryAgain(str(error)) from error
+        raise TryAgain(f"{before}{error}") from error
     except BotoCoreError as error:
-        raise Refused(str(error)) from error
+        raise Refused(f"{before}{error}") from error
 
 
 def is_missing(error: Exception) -> bool:
@@ -105,10 +109,10 @@ def _answer(error: Exception) -> dict:
     return cause.response if isinstance(cause, ClientError) else {}
 
 
-def _of_answer(error: ClientError) -> Exception:
+def _of_answer(error: ClientError, before: str) -> Exception:
     status, code = status_of(error), code_of(error)
     message = error.response.get("Error", {}).get("Message") or "no words"
-    words = f"{error.operation_name}: {message} ({code}, HTTP {status})"
+    words = f"{before}{error.operation_name}: {message} ({code}, HTTP {status})"
     if status in _BUSY_STATUS or code in _BUSY_CODES:
         return TryAgain(words, _after_s(error))
     return Refused(words)

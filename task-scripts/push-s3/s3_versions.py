@@ -121,7 +121,7 @@ class VersionsInBucket(Destination):
     def download(self, published: Published, name: str, path: str) -> None:
         """Fetch an object."""
         key = self._key(published.token[0] + name)
-        with store_errors(), open(path, "wb") as file:
+        with store_errors(name), open(path, "wb") as file:
             self._client.download_fileobj(self._bucket, key, file, Config=self.transfer)
 
     def _key(self, name: str) -> str:
@@ -154,7 +154,7 @@ class VersionsInBucket(Destination):
         if self._checksums:
             extra["ChecksumAlgorithm"] = "SHA256"
         key = self._key(folder + file.name)
-        with store_errors(), open(file.path, "rb") as body:
+        with store_errors(file.name), open(file.path, "rb") as body:
             self._client.upload_fileobj(
                 body, self._bucket, key, ExtraArgs=extra, Config=self.transfer
             )
