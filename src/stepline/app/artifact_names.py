@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 from stepline.errors import UploadError
-from stepline.model.artifact import COMMON, ArtifactName
+from stepline.model.artifact import ArtifactName
+from stepline.model.protocol import COMMON
 from stepline.parsing.checker import IDENTIFIER, IDENTIFIER_RULE
 from stepline.parsing.versions import Version, VersionRange
 

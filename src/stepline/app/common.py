@@ -9,8 +9,8 @@ from stepline.app.load import CONFIG_FILE, MANIFEST_FILE, load_manifest, load_pr
 from stepline.app.project_layout import PROTOCOL_FILES, PROTOCOLS_FOLDER, SCRIPTS_FOLDER
 from stepline.errors import ArtifactNotFound, Location, PlatformError
 from stepline.frozen import frozen
-from stepline.model.artifact import COMMON, ArtifactKind, ArtifactName
-from stepline.model.protocol import Protocol
+from stepline.model.artifact import ArtifactKind, ArtifactName
+from stepline.model.protocol import COMMON, Protocol
 from stepline.model.task_script import Manifest
 
 _PACKAGE = Path(__file__).parents[1]
@@ -54,18 +54,18 @@ def shipped_scripts(home: Path | None = None) -> Path | None:
     return folder if any(folder.glob(f"*/{CONFIG_FILE}")) else None
 
 
-def shipped_path(path: Path, kind: ArtifactKind) -> Path:
+def shipped_path(path: Path, kind: str) -> Path:
     """Return the folder of a shipped artifact that is named ``common/SLUG``, else the path.
 
     What is there in the current folder goes first.
 
     Args:
         path: What was typed.
-        kind: What it is to be.
+        kind: Name of the folder in which projects have such artifacts.
     """
     if len(path.parts) != 2 or path.parts[0] != COMMON or path.exists():
         return path
-    found = shipped_folder() / FOLDERS[kind] / path.parts[1]
+    found = shipped_folder() / kind / path.parts[1]
     return found if found.is_dir() else path
 
 

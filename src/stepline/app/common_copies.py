@@ -14,8 +14,7 @@ from stepline.app.load import MANIFEST_FILE, load_protocol
 from stepline.app.new_project import check_namespace
 from stepline.app.project_layout import PROTOCOL_FILES
 from stepline.errors import Location, SettingsError
-from stepline.model.artifact import COMMON
-from stepline.model.protocol import Protocol
+from stepline.model.protocol import COMMON, Protocol
 from stepline.parsing.result import Parsed
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from stepline.errors import ArtifactNotFound, Problem, UploadError
 from stepline.expressions.suggest import nearest_hint, or_else
-from stepline.model.artifact import COMMON, Artifact, ArtifactKind, ArtifactName
-from stepline.model.protocol import Protocol, Step, TaskReference
+from stepline.model.artifact import Artifact, ArtifactKind, ArtifactName
+from stepline.model.protocol import COMMON, Protocol, Step, TaskReference
 from stepline.model.task_script import TaskScript
 from stepline.parsing.result import Parsed
 from stepline.parsing.versions import Version, VersionRange, highest_match

@@ -11,16 +11,20 @@ from typing import Any
 from stepline.app.code_store import stored_code
 from stepline.app.load import load_manifest, load_protocol, load_task_script, restore_protocol
 from stepline.app.pinning import pin_scripts
-from stepline.app.project_layout import PROTOCOL_FILES, SCRIPTS_FOLDER, scripts_folder
+from stepline.app.project_layout import (
+    PROTOCOL_FILES,
+    PROTOCOLS_FOLDER,
+    SCRIPTS_FOLDER,
+    scripts_folder,
+)
 from stepline.app.run_local import RunRequest, WorkflowState
 from stepline.app.run_secrets import parse_source
 from stepline.app.task_scripts import find_scripts, match_steps
 from stepline.app.workflow_record import restore_workflow
 from stepline.errors import ConfigError, Location, Problem, ProtocolError
 from stepline.frozen import frozen
-from stepline.model.artifact import COMMON, ArtifactKind
 from stepline.model.file import FilePointer, FileRecord
-from stepline.model.protocol import Protocol, TaskReference
+from stepline.model.protocol import COMMON, Protocol, TaskReference
 from stepline.model.task import Confinement, Isolation
 from stepline.model.values import Json
 from stepline.parsing import Parsed
@@ -83,7 +87,7 @@ def protocol_file(path: Path) -> Path:
     """
     if path.is_file():
         return path
-    shipped = _shipped_path(path, ArtifactKind.PROTOCOL)
+    shipped = _shipped_path(path, PROTOCOLS_FOLDER)
     for name in PROTOCOL_FILES:
         if (shipped / name).is_file():
             return shipped / name
@@ -93,7 +97,7 @@ def protocol_file(path: Path) -> Path:
     )
 
 
-def _shipped_path(path: Path, kind: ArtifactKind) -> Path:
+def _shipped_path(path: Path, kind: str) -> Path:
     """Return where ``common/SLUG`` is that travels with Stepline; any other path as it is."""
     if path.parts[:1] != (COMMON,):
         return path
@@ -334,7 +338,7 @@ def plan_call(
         UserError: A file or word is not usable.
         PlatformError: The cache cannot be written.
     """
-    folder = _shipped_path(folder, ArtifactKind.TASK_SCRIPT)
+    folder = _shipped_path(folder, SCRIPTS_FOLDER)
     records = {name: machine.lake.add_input(path) for name, path in files.items()}
     pointers = {name: record.pointer.to_plain() for name, record in records.items()}
     protocol = _call_protocol(folder, function, {**value, **pointers}, config, secrets)

@@ -28,8 +28,7 @@ from stepline.app.project_layout import PROTOCOL_FILES, scripts_folder
 from stepline.app.validation_cache import cached_problems
 from stepline.errors import Location, Problem
 from stepline.frozen import frozen
-from stepline.model.artifact import COMMON
-from stepline.model.protocol import Protocol
+from stepline.model.protocol import COMMON, Protocol
 from stepline.model.task_script import Manifest, TaskScript
 from stepline.parsing.references import LocalTaskScript, check_references
 from stepline.parsing.result import Parsed

@@ -15,7 +15,8 @@ from stepline.cli.connection import names_service
 from stepline.cli.display import printable
 from stepline.cli.session import Plain, Session, connection_options, service_command
 from stepline.frozen import frozen
-from stepline.model.artifact import COMMON, ArtifactKind
+from stepline.model.artifact import ArtifactKind
+from stepline.model.protocol import COMMON
 
 if TYPE_CHECKING:
     from stepline.app.common import Shipped

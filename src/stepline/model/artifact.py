@@ -6,9 +6,6 @@ from enum import Enum
 
 from stepline.frozen import frozen
 
-# Namespace of the artifacts that travel with Stepline, and of others that all may use.
-COMMON = "common"
-
 
 class ArtifactKind(str, Enum):
     """Kind of an artifact; the value is its word in the deploy API's paths."""

@@ -14,6 +14,9 @@ from typing import Any
 from stepline.frozen import frozen
 from stepline.model.values import Json
 
+# Namespace of the artifacts that travel with Stepline, and of others that all may use.
+COMMON = "common"
+
 
 class ConfigType(str, Enum):
     """Type of a config item."""

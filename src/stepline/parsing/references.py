@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from stepline.errors import Problem
 from stepline.expressions.suggest import nearest_hint
 from stepline.frozen import frozen
-from stepline.model.artifact import COMMON
-from stepline.model.protocol import Protocol, Step, TaskReference
+from stepline.model.protocol import COMMON, Protocol, Step, TaskReference
 from stepline.model.task_script import Manifest, TaskScript
 from stepline.parsing.result import Parsed
 

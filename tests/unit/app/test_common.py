@@ -130,21 +130,21 @@ def installed(home, monkeypatch):
 
 def test_shipped_path_of_a_name_is_its_folder(installed):
     named = Path("common/push-note")
-    assert shipped_path(named, SCRIPT) == installed / "task-scripts/push-note"
-    assert shipped_path(named, PROTOCOL) == installed / "protocols/push-note"
+    assert shipped_path(named, "task-scripts") == installed / "task-scripts/push-note"
+    assert shipped_path(named, "protocols") == installed / "protocols/push-note"
 
 
 @pytest.mark.parametrize(
     "words", ["common/other", "mine/push-note", "common/push-note/protocol.yml"]
 )
 def test_shipped_path_of_other_words_is_those_words(installed, words):
-    assert shipped_path(Path(words), PROTOCOL) == Path(words)
+    assert shipped_path(Path(words), "protocols") == Path(words)
 
 
 def test_shipped_path_of_a_folder_that_is_here_is_that_folder(installed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("common/push-note").mkdir(parents=True)
-    assert shipped_path(Path("common/push-note"), PROTOCOL) == Path("common/push-note")
+    assert shipped_path(Path("common/push-note"), "protocols") == Path("common/push-note")
 
 
 def copied(home, namespace="common"):
