@@ -9,8 +9,8 @@ import re
 import shutil
 import signal
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -200,8 +200,7 @@ class Pusher:
 def kill_tasks() -> None:
     """Kill all that the workers of this process have started: each task's process tree."""
     found = {pid for worker in workers() for pid in _below(worker)}
-    for pid in found:
-        os.kill(pid, signal.SIGKILL)
+    _kill(found)
     assert wait_until(lambda: not any(map(process_is_there, found)))
     assert found
 
@@ -210,10 +209,15 @@ def kill_workers() -> None:
     """Kill the workers of this process, with all that they have started."""
     found = workers()
     found += [pid for worker in found for pid in _below(worker)]
-    for pid in found:
-        os.kill(pid, signal.SIGKILL)
+    _kill(found)
     assert wait_until(lambda: not any(map(process_is_there, found)))
     assert found
+
+
+def _kill(pids: Iterable[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):  # ended with the one before
+            os.kill(pid, signal.SIGKILL)
 
 
 def _below(pid: int) -> Iterator[int]:
