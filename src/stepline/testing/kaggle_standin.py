@@ -71,7 +71,7 @@ class KaggleStandIn(StandIn):
         self._answers = Answers(self._state, self._kernels, self._models)
         self.processing, self.failure = processing, failure
         for ref in taken:
-            self._seed(ref)
+            self.add_dataset(ref)
 
     @property
     def env(self) -> dict[str, str]:
@@ -81,10 +81,16 @@ class KaggleStandIn(StandIn):
         a recorded refusal and never at the real service. `no_proxy` is emptied since an
         inherited ``localhost`` in it would undo this.
         """
+        return self.env_of(self.port)
+
+    @staticmethod
+    def env_of(port: int) -> dict[str, str]:
+        """Return the variables that lead the 2.2 line to a stand-in on that port."""
+        url = f"http://127.0.0.1:{port}"
         return {
             "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
-            "http_proxy": self.url,
-            "https_proxy": self.url,
+            "http_proxy": url,
+            "https_proxy": url,
             "no_proxy": "",
             "NO_PROXY": "",
         }
@@ -207,10 +213,17 @@ class KaggleStandIn(StandIn):
             if blob.complete and not (blobs / blob.sha256).exists():
                 write_whole(blobs / blob.sha256, blob.data)
 
-    def _seed(self, ref: str) -> None:
+    def add_dataset(self, ref: str, *, private: bool = True) -> None:
+        """Make a dataset ``owner/slug`` with no files, as somebody does on its page."""
         owner, _, slug = ref.partition("/")
-        new = NewDataset(owner=owner, slug=slug, title=slug, licence="CC0-1.0", private=True)
-        self._state.create_dataset(new, [])
+        new = NewDataset(owner=owner, slug=slug, title=slug, licence="CC0-1.0", private=private)
+        with self.lock:
+            self._state.create_dataset(new, [])
+
+    def add_version(self, ref: str, *, notes: str = "") -> None:
+        """Make a version of a dataset with no files, as somebody does on its page."""
+        with self.lock:
+            self._state.create_version(ref, notes=notes, tokens=[])
 
     def user(self, request: Request) -> str | None:
         """Return the user name of the credentials, also of a known token."""
