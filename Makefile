@@ -67,4 +67,4 @@ lock: $(READY)  ## Pin the dependencies with hashes; UPGRADE=1 takes the newest
 clean:  ## Remove what these commands made
 	@rm -rf $(VENV) build dist htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
 		.ruff_cache benchmarks/out .coverage .coverage.*
-	@find src tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	@find src tests examples benchmarks task-scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -7,6 +7,8 @@ import pytest
 
 import build_backend
 from stepline.app.common import shipped
+from stepline.app.discover import Kind
+from stepline.app.validate import validate_paths
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +34,12 @@ def test_wheel_has_all_source_files_and_nothing_else(wheel):
 
 def files_below(name):
     return [p for p in (ROOT / name).rglob("*") if p.is_file() and p.suffix != ".pyc"]
+
+
+def test_common_artifacts_are_valid_without_a_warning(tmp_path):
+    reports = validate_paths([ROOT / "task-scripts", ROOT / "protocols"], tmp_path)
+    assert [each.path for each in reports if each.kind is Kind.PROTOCOL]
+    assert [str(problem) for each in reports for problem in each.problems] == []
 
 
 def test_common_artifacts_travel_under_their_own_names(tmp_path):

@@ -13,7 +13,8 @@ from stepline.cli import stepline
 from stepline.server.access import ANYTHING, Access
 from tests.support.serving import archive_of, error_of, serving
 
-FIXTURE = Path(__file__).parents[1] / "fixtures" / "common"
+ROOT = Path(__file__).parents[2]
+FIXTURE = ROOT / "tests" / "fixtures" / "common"
 NAME = "common/push-note:v1.0.0"
 MEMBER = "a-member's-token"
 
@@ -36,13 +37,27 @@ def home(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def clients(push_client):
+    """The clients of all that travels, in the shared cache."""
+    for folder in sorted((ROOT / "task-scripts").iterdir()):
+        if folder.is_dir():
+            push_client(folder.name)
+
+
+@pytest.fixture
 def api(tmp_path, stepline_cache):
     with serving(tmp_path / "service", cache=stepline_cache, access=MembersToo) as made:
         yield made
 
 
 @pytest.fixture
-def run(api, home, stepline_cache, monkeypatch, tmp_path):
+def run(home, run_with_all):
+    """Run a command where nothing travels but what a test may change."""
+    return run_with_all
+
+
+@pytest.fixture
+def run_with_all(api, stepline_cache, monkeypatch, tmp_path):
     """Run a command as who has a token; give its exit code, output, and what stands aside."""
     monkeypatch.chdir(tmp_path)
 
@@ -83,6 +98,19 @@ def test_install_publishes_task_scripts_before_the_protocols_that_use_them(api, 
     assert script["createdAt"] < protocol["createdAt"]
     used = api.get("/v1/artifacts/task-scripts/common/push-note/v1.0.0/relationships").json()
     assert [each["slug"] for each in used["protocols"]] == ["push-note"]
+
+
+@pytest.mark.huggingface
+@pytest.mark.kaggle
+@pytest.mark.mlflow
+@pytest.mark.s3
+@pytest.mark.slow
+def test_install_publishes_all_that_travels(clients, run_with_all):
+    done = run_with_all("common", "install")
+    assert (said(done) != [], done.return_value) == (True, 0)
+    assert {line.partition(" ")[2] for line in said(done)} == {"published"}
+    listed = json.loads(run_with_all("common", "list", "--json").stdout)
+    assert {each["published"] for each in listed} == {"yes"}
 
 
 def test_install_again_sends_nothing_and_says_so(api, run):
