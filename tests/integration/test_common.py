@@ -221,6 +221,17 @@ def test_list_without_a_service_names_what_travels(local):
     ]
 
 
+def test_list_where_the_service_is_down_warns_and_lists_what_travels(local):
+    Path(".stepline").mkdir()
+    known = {"api_url": "http://127.0.0.1:9/v1", "auth_token": "t", "org": "demo"}
+    Path(".stepline/auth.json").write_text(json.dumps(known))
+    done = local("common", "list")
+    assert len(said(done)) == 2
+    assert done.stderr.startswith("warning: it is not known what is published: no answer from")
+    named = local("common", "list", "-c", ".stepline/auth.json")
+    assert "no answer from http://127.0.0.1:9/v1" in str(named.exception)
+
+
 def test_list_of_nothing_says_so(local, home):
     shutil.rmtree(home)
     done = local("common", "list")
@@ -234,6 +245,16 @@ def test_run_of_a_name_in_common_runs_what_travels(local):
     record = json.loads(Path("results/workflow.json").read_text())
     assert record["output"] == {"note": "Ada: hello"}
     assert record["steps"][0]["taskScript"]["name"] == NAME
+
+
+def test_run_of_a_name_in_common_that_failed_is_retried_by_it(local, home):
+    main = home / "task-scripts/push-note/main.py"
+    main.write_text(main.read_text().replace("    text =", "    context.no_such_thing\n    text ="))
+    words = ("run", "common/push-note", "--input", "a.txt", "--out", "results")
+    assert local(*words).return_value == 1
+    again = local(*words, "--retry")
+    assert (again.exception, again.return_value) == (None, 1)
+    assert json.loads(Path("results/workflow.json").read_text())["steps"][0]["attempt"] == 2
 
 
 def test_run_takes_the_projects_own_task_script_first(local, home):

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from stepline.app.common import shipped_path
 from stepline.app.config_values import parse_values
 from stepline.app.load import restore_protocol
+from stepline.app.project_layout import PROTOCOLS_FOLDER
 from stepline.errors import ConfigError, Location, Problem
 from stepline.frozen import frozen
 from stepline.model.values import Json
@@ -69,7 +71,8 @@ def _shown(was: Json) -> str:
 def _different(words: RetryWords, record: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
     """Yield each word that differs, and what was recorded."""
     protocol, executor = record["protocol"], record["executor"]
-    if not _same(words.protocol, protocol["path"], os.path.dirname(protocol["path"])):
+    named = shipped_path(words.protocol, PROTOCOLS_FOLDER)
+    if not _same(named, protocol["path"], os.path.dirname(protocol["path"])):
         yield str(words.protocol), protocol["path"]
     recorded = {
         "--input": record["input"]["path"],

@@ -14,6 +14,7 @@ from stepline.cli.client import Answered, path_of
 from stepline.cli.connection import names_service
 from stepline.cli.display import printable
 from stepline.cli.session import Plain, Session, connection_options, service_command
+from stepline.errors import PlatformError, SettingsError
 from stepline.frozen import frozen
 from stepline.model.artifact import ArtifactKind
 from stepline.model.protocol import COMMON
@@ -95,17 +96,18 @@ def install(session: Session, *, names: tuple[str, ...], force: bool) -> int:
 @service_command
 def list_common(session: Session) -> None:
     """List what travels with Stepline and, where a service is known, what it has of that."""
-    found = _chosen(())
-    asked = session.names_service or names_service(os.environ)
-    published = _published(session) if asked else None
-    items = [_listed(each, published) for each in found]
+    published = _published_if_known(session)
+    items = [_listed(each, published) for each in _chosen(())]
+    state = ("published",) if published is not None else ()
     rows = [
-        (each["type"], f"{COMMON}/{each['slug']}:{each['version']}")
-        + ((each["published"],) if asked else ())
-        + (each["description"],)
+        (
+            each["type"],
+            f"{COMMON}/{each['slug']}:{each['version']}",
+            *(each[key] for key in (*state, "description")),
+        )
         for each in items
     ]
-    titles = ("TYPE", "NAME", *(("PUBLISHED",) if asked else ()), "DESCRIPTION")
+    titles = ("TYPE", "NAME", *map(str.upper, state), "DESCRIPTION")
     session.table(items, titles, rows=rows, empty=_NOTHING)
 
 
@@ -130,6 +132,19 @@ def _chosen(names: Sequence[str]) -> list[Shipped]:
     from stepline.app.common import choose, shipped
 
     return choose(shipped(settings.cache_dir(os.environ)), names)
+
+
+def _published_if_known(session: Session) -> dict[tuple[str, str, str], str] | None:
+    """Return what a service has; None if none is known, or one that was not named is silent."""
+    if session.names_service:
+        return _published(session)
+    if not names_service(os.environ):
+        return None
+    try:
+        return _published(session)
+    except (PlatformError, SettingsError) as error:
+        click.echo(f"warning: it is not known what is published: {printable(error)}", err=True)
+        return None
 
 
 def _published(session: Session) -> dict[tuple[str, str, str], str]:
