@@ -225,6 +225,19 @@ class KaggleStandIn(StandIn):
         with self.lock:
             self._state.create_version(ref, notes=notes, tokens=[])
 
+    def add_kernel_version(self, ref: str, source: str) -> None:
+        """Make a version of a kernel, as somebody does in the editor on its page."""
+        with self.lock:
+            kernel = self._kernels.get(ref)
+            self._kernels.save(
+                ref, title=kernel.title, source=source, settings=dict(kernel.settings)
+            )
+
+    def add_model_version(self, ref: str, variation: str) -> None:
+        """Make a version of a variation ``FRAMEWORK/slug`` with no files."""
+        with self.lock:
+            self._models.add_version(ref, variation, notes="", uploads=[])
+
     def user(self, request: Request) -> str | None:
         """Return the user name of the credentials, also of a known token."""
         return self._user_of(*request.credentials)

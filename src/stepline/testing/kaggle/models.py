@@ -79,6 +79,20 @@ class Models:
         name = f"{variation.framework}/{variation.slug}"
         self.by_ref[ref] = replace(model, variations={**model.variations, name: variation})
 
+    def add_version(self, ref: str, name: str, *, notes: str, uploads: list[str]) -> Variation:
+        """Add a version of the uploads to a variation.
+
+        Raises:
+            RefusedError: 404; there is none.
+            DeclinedError: As of `new_version`.
+        """
+        variation = self.variation(ref, name)
+        number = variation.current.number + 1
+        version = self.new_version(number, notes=notes, uploads=uploads)
+        variation = replace(variation, versions=(*variation.versions, version))
+        self.put(ref, variation)
+        return variation
+
     def new_version(self, number: int, *, notes: str, uploads: list[str]) -> ModelVersion:
         """Return a version of the uploads.
 
@@ -159,11 +173,8 @@ class ModelAnswers:
     def _create_version(self, request: KaggleRequest) -> Reply:
         said = request.parameters.get("body") or {}
         ref = self._own_ref(request)
-        variation = self._models.variation(ref, _name(request))
-        notes, number = str(said.get("versionNotes") or ""), variation.current.number + 1
-        version = self._models.new_version(number, notes=notes, uploads=tokens(said))
-        variation = replace(variation, versions=(*variation.versions, version))
-        self._models.put(ref, variation)
+        notes = str(said.get("versionNotes") or "")
+        variation = self._models.add_version(ref, _name(request), notes=notes, uploads=tokens(said))
         return _created(variation.number, _page(ref, variation))
 
     def _get(self, request: KaggleRequest) -> Reply:
