@@ -2,14 +2,17 @@
 
 import os
 import subprocess
+import sys
+from pathlib import Path
 
-import httpx
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.client_environments import client_environment
-from tests.support.mlflow_server import serve_mlflow
 from tests.support.own_servers import end_group, running
+from tests.support.served import wait_for
+
+ROOT = Path(__file__).parents[2]
 
 RUNS = """
 import sys, time, mlflow
@@ -45,15 +48,17 @@ def test_mlflow_server_shows_what_its_real_client_made(mlflow_server, pytestconf
 
 @pytest.mark.mlflow
 @pytest.mark.slow
-def test_mlflow_server_leaves_no_process(pytestconfig, mlflow_server, tmp_path):
-    python = pytestconfig.cache.mkdir("mlflow") / "venv/bin/python"
-    with serve_mlflow(python, tmp_path) as server:
-        group = server.pid
-        assert "/health" in server.log
-    with pytest.raises(ProcessLookupError):
-        os.killpg(group, 0)
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(server.url, trust_env=False)
+def test_mlflow_server_has_all_its_processes_in_the_group_that_is_ended(mlflow_server):
+    below = list(descendants(mlflow_server.pid))
+    assert below, "it has workers"
+    assert {os.getpgid(pid) for pid in below} == {mlflow_server.pid}
+
+
+def descendants(pid):
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, listed.read_text().split()):
+            yield child
+            yield from descendants(child)
 
 
 @pytest.mark.s3
@@ -111,6 +116,36 @@ def test_running_a_server_that_ends_tells_what_it_printed(tmp_path):
         running(words, probe="http://127.0.0.1:9/", folder=tmp_path, up_s=10),
     ):
         pass
+
+
+KILLED = """
+import pathlib, sys, time
+from tests.support.own_servers import free_port, running
+folder, port = pathlib.Path(sys.argv[1]), free_port()
+command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", port]
+probe = f"http://127.0.0.1:{port}/"
+with running(command, probe=probe, folder=folder, up_s=20) as process:
+    print(process.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_running_server_ends_with_who_started_it_also_by_a_kill(tmp_path):
+    words = [sys.executable, "-c", KILLED, tmp_path]
+    environ = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, env=environ) as starter:
+        group = int(starter.stdout.readline())
+        os.killpg(group, 0)
+        starter.kill()
+    wait_for(lambda: not has_group(group), within_s=10)
+
+
+def has_group(number):
+    try:
+        os.killpg(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_end_group_ends_what_does_not_want_to(tmp_path):

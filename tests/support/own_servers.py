@@ -14,6 +14,9 @@ from pathlib import Path
 import httpx
 
 _GONE_S = 10.0
+# Becomes the server. What stays beside it ends the group when who started it is gone, however that
+# came about: only then does standard input end.
+_GUARDED = 'exec 3<&0 </dev/null; (read -r _ <&3; kill -KILL 0) & exec 3<&-; exec "$@"'
 
 
 @contextmanager
@@ -25,7 +28,7 @@ def running(
     environ: Mapping[str, str] | None = None,
     up_s: float,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until it is left; its output is ``log`` in its folder.
+    """Run a server until it is left, or this process ends; its output is ``log`` in its folder.
 
     Args:
         command: Its words.
@@ -40,10 +43,10 @@ def running(
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(word) for word in command],
+            ["sh", "-c", _GUARDED, "sh", *(str(word) for word in command)],
             cwd=folder,
             env={"PATH": os.environ["PATH"], "HOME": str(folder), **(environ or {})},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -53,6 +56,8 @@ def running(
         yield process
     finally:
         end_group(process)
+        assert process.stdin is not None
+        process.stdin.close()
 
 
 def end_group(process: subprocess.Popen[bytes], *, patience_s: float = 5.0) -> None:
