@@ -64,14 +64,13 @@ def origin(context: Any, files: dict[str, dict]) -> dict[str, Any]:
     """Return where a run comes from, for its tags: workflow, task script, versions of files."""
     keys = ("fileKey", "fileId", "version")
     given = getattr(context, "input_file", None) or {}
-    return {
+    found = {
         "workflow": context.workflow_id,
         "task_script": getattr(context, "task_script", ""),
-        "protocol": "{}/{}:{}".format(
-            getattr(context, "master_script_namespace", ""),
-            getattr(context, "protocol_slug", ""),
-            getattr(context, "protocol_version", ""),
-        ),
         "input_file": {key: given[key] for key in keys if key in given},
         "files": {name: {key: file.get(key) for key in keys} for name, file in files.items()},
     }
+    if getattr(context, "protocol_slug", ""):  # a local run's protocol has no name
+        namespace = context.master_script_namespace
+        found["protocol"] = f"{namespace}/{context.protocol_slug}:{context.protocol_version}"
+    return found

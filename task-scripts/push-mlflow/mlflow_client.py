@@ -174,8 +174,12 @@ def _meaning(error: BaseException) -> Exception:
             return TryAgain(f"{type(cause).__name__}: {cause}")
     garbled = isinstance(error, MlflowException) and error.get_http_status_code() == 500
     if garbled and not isinstance(error, RestException):
-        return TryAgain(str(error))  # an answer that the client cannot read
-    return Refused(str(error))
+        return TryAgain(_in_a_line(error))  # an answer that the client cannot read
+    return Refused(_in_a_line(error))
+
+
+def _in_a_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:1000]
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -82,6 +82,8 @@ class RunsInExperiment(Destination):
     def files(self, published: Published) -> dict[str, RemoteFile]:
         """Return the artifacts of the run, whose params and metrics are compared here."""
         run = self._run(published)
+        if run.info.lifecycle_stage != "active":
+            raise Refused("the run was deleted in the meantime")
         differences = self._said.differences(run)
         if differences:
             raise Refused("; ".join(differences))

@@ -64,10 +64,9 @@ class Said:
             for name, values in self.metrics.items()
             for step, value in enumerate(values)
         ]
-        for start in range(0, len(params), 100):
-            yield {"params": params[start : start + 100]}
-        for start in range(0, len(metrics), 1000):
-            yield {"metrics": metrics[start : start + 1000]}
+        for start in range(0, max(len(params), len(metrics)), 100):
+            part = slice(start, start + 100)
+            yield {"params": params[part], "metrics": metrics[part]}
 
     def differences(self, run: Run) -> list[str]:
         """Return in words where a run says something else."""

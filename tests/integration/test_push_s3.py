@@ -18,6 +18,7 @@ from stepline.testing.loopback import (
 from stepline.testing.loopback.proxy import FaultProxy
 from tests.support.executors import make_process_executor
 from tests.support.moto_server import ANY_KEY, REGION
+from tests.support.projects import Project
 from tests.support.pushing import (
     NOTHING,
     UNVERIFIED,
@@ -390,3 +391,25 @@ def test_push_to_s3_beside_a_manifest_of_something_else_is_refused(pusher, store
     assert end.outcome == NOTHING
     assert "daily/manifest.json is no manifest of pushes" in end.words
     assert store.objects("plates") == {"daily/manifest.json": content}
+
+
+@pytest.mark.slow
+def test_push_to_s3_from_the_command_line_fails_unverified_and_is_verified_by_the_retry(
+    store, proxy, push_client, tmp_path
+):
+    project = Project(tmp_path, push_client("push-s3"))
+    project.write("plate.csv", FILES["plate.csv"])
+    proxy.faults.append(WrongBytes(f"GET {OBJECT}"))
+    config = {"bucket": "plates", "prefix": "daily", "endpoint_url": proxy.url, "region": REGION}
+    words = [word for pair in config.items() for word in ("--config", "=".join(pair))]
+    words += ["--secret", "access_key=env:KEY", "--secret", "secret_key=env:WORD"]
+    keys = dict(zip(("KEY", "WORD"), ANY_KEY, strict=True))
+    run = ["run", "common/push-to-s3", "--input", "plate.csv", "--out", "results"]
+    done = project.stepline(*run, *words, **keys)
+    assert (done.returncode, "was published, but is not verified" in done.stdout) == (1, True)
+    proxy.faults.clear()
+    done = project.stepline("run", "common/push-to-s3", "--retry", "--out", "results", **keys)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert published(store) == [{"plate.csv": FILES["plate.csv"]}]
+    (receipt,) = [name for name in project.files() if name.endswith("receipt.json")]
+    assert receipt == f"s3-127.0.0.1-{proxy.port}-plates-daily-receipt.json"
