@@ -67,6 +67,18 @@ def show_received(kaggle: KaggleStandIn, expected: bytes) -> bool:
     return same
 
 
+def show_receipt(folder: Path) -> bool:
+    """Print the receipt of the push; return whether it says that all is there."""
+    receipt = json.loads(next(folder.rglob("*-receipt.json")).read_text())
+    remote = receipt["remote"]
+    print(f"\nThe receipt: {receipt['end']}")
+    print(f"  {receipt['destination']['kind']} {remote['id']} version {remote['version']}")
+    for file in receipt["files"]:
+        print(f"  {file['name']} sha256 {file['sha256']}, compared by {file['verified_by']}")
+    print(f"  {remote['url']}")
+    return bool(receipt["end"] == "verified")
+
+
 def push_to_stand_in() -> int:
     """Push to a stand-in on this machine."""
     with (
@@ -77,7 +89,8 @@ def push_to_stand_in() -> int:
         home.mkdir()
         results = Path(scratch, "results")
         run_protocol(results, user="me", key=DEMO_KEY, home=home, env=dict(kaggle.env))
-        return 0 if show_received(kaggle, show_results(results)) else 1
+        same = show_received(kaggle, show_results(results))
+        return 0 if show_receipt(results) and same else 1
 
 
 def push_to_kaggle() -> int:
@@ -94,7 +107,7 @@ def push_to_kaggle() -> int:
         results = Path(scratch, "results")
         run_protocol(results, user=user, key=os.environ["KAGGLE_KEY"], home=home, env={})
         show_results(results)
-    return 0
+        return 0 if show_receipt(results) else 1
 
 
 def main() -> int:

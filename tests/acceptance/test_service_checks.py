@@ -238,6 +238,7 @@ PIPELINE = {
 
 def deploy_push(served, *, key):
     """Do all that comes before the first upload."""
+    served.run("common", "install", "push-kaggle")
     served.run("put", "task-script", "private-demo", "sspdemo", "v1.0.0", "task-scripts/sspdemo")
     served.run("put", "protocol", "private-demo", "v3-push", "v1.0.0", "protocols/v3-push")
     served.run("setting", "set", "kaggle_username", "me")
@@ -260,7 +261,7 @@ def test_3_20_each_uploaded_file_is_pushed_byte_for_byte(pushing):
     for workflow in runs:
         (made,) = [each for each in workflow["files"] if each["filePath"].endswith("enriched.json")]
         extra = served.http.get(f"/files/{made['fileId']}/content").json()["extra_data"]
-        number = workflow["output"]["result"]["version"]
+        number = int(workflow["output"]["result"]["remote"]["version"])
         assert json.loads(received[number - 1]) == {"data": extra}
     assert len(received) == 2
 
@@ -272,11 +273,11 @@ def test_3_16_a_push_with_a_wrong_key_is_made_up_for_once_it_is_mended(pushing):
     deploy_push(served, key="a-key-that-is-wrong")
     served.run("upload", "data/run42.json", "--source-type", "ssp-demo")
     (failed,) = served.ended(1)
-    assert [each["status"] for each in failed["tasks"]] == ["completed"] * 3 + ["failed"]
+    assert [each["status"] for each in failed["tasks"]] == ["completed"] * 4 + ["failed"]
     assert kaggle.datasets == {}
     set_secret(served, "kaggle-api-key", KAGGLE_KEY)
     served.run("reprocess", "push", "--failed", "--since", "7d")
-    assert served.ended(2)[1]["output"]["result"]["version"] == 1
+    assert served.ended(2)[1]["output"]["result"]["remote"]["version"] == "1"
     (dataset,) = kaggle.datasets.values()
     assert len(dataset.versions) == 1
     served.run("reprocess", "push", "--failed", "--since", "7d")  # nothing is left to do

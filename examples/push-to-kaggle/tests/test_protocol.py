@@ -19,25 +19,23 @@ def run(run_protocol, secrets):
     """Run the protocol on a file; with a stand-in, in workers that know its address."""
     secrets["kaggle_api_key"] = KEY
 
-    def run(file, kaggle=None):
+    def run(file, kaggle=None, user="me"):
         how = {"executor": "process", "env": kaggle.env} if kaggle else {}
-        return run_protocol(input=file, config={"kaggle_username": "me"}, **how)
+        return run_protocol(input=file, config={"kaggle_username": user}, **how)
 
     return run
 
 
-def test_protocol_labels_harmonizes_and_enriches(run, files, script_module, monkeypatch):
-    push = script_module("kaggle_push")
-    monkeypatch.setattr(push, "push_folder", lambda dataset, **_: {"dataset": dataset})
+def test_protocol_labels_harmonizes_enriches_and_exports(run, files):
+    workflow = run("data/run42.json", user="not a user name")
 
-    workflow = run("data/run42.json")
-
-    assert workflow.output == {"dataset": DATASET}
+    assert "'exampledataset' is no name of a dataset" in workflow.error
     assert ("run", "42") in files["run42.json"].labels
-    assert set(workflow.files) == {"harmonized.json", "enriched.json"}
+    assert set(workflow.files) == {"harmonized.json", "enriched.json", "data.json"}
     enriched = workflow.files["enriched.json"]
     assert ("stage", "enriched") in enriched.labels
     assert enriched.json()["extra_data"]["curve"]["r_squared"] > 0.99
+    assert workflow.files["data.json"].json() == {"data": enriched.json()["extra_data"]}
 
 
 def test_protocol_file_of_another_instrument_fails_in_its_first_step(run, files):
@@ -57,7 +55,8 @@ def test_protocol_pushes_a_version_for_each_file(run):
             for version in versions
         ]
 
-    assert [workflow.output["version"] for workflow in workflows] == [1, 2]
+    assert [workflow.output["end"] for workflow in workflows] == ["verified"] * 2
+    assert [workflow.output["remote"]["version"] for workflow in workflows] == ["1", "2"]
     enriched = [workflow.files["enriched.json"].json() for workflow in workflows]
     assert received == [{"data.json": {"data": each["extra_data"]}} for each in enriched]
     assert KEY not in json.dumps([workflow.record for workflow in workflows])

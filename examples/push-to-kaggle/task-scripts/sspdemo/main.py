@@ -1,10 +1,7 @@
-"""From a plate reader's file to a dataset on Kaggle: the functions that protocols call."""
+"""From a plate reader's file to what is published of it: the functions that protocols call."""
 
 import json
-import os
-from pathlib import Path
 
-import kaggle_push
 import plate
 import protein
 from ts_sdk.task.__task_script_runner import Context
@@ -72,26 +69,14 @@ def enrich_input_file(input: dict, context: Context) -> dict:
     )
 
 
-def push_data(input: dict, context: Context) -> dict:
-    """Push the file's ``extra_data`` to Kaggle; done only once Kaggle shows it."""
-    user = input["kaggle_username"]
-    key = context.resolve_secret(input["kaggle_api_key"])
-    stream = context.read_file(input["input_file_pointer"], form="file_obj")["file_obj"]
-    document = json.load(stream)
-
-    os.environ["KAGGLE_USERNAME"] = user
-    os.environ["KAGGLE_KEY"] = key
-    dataset = f"{user}/exampledataset"
-    metadata = {
-        "title": "exampledataset",
-        "id": dataset,
-        "licenses": [{"name": "CC0-1.0"}],
-    }
-    # The work folder is empty, so all that is uploaded is what is written here.
-    Path("data.json").write_text(dump({"data": document["extra_data"]}))
-    Path("dataset-metadata.json").write_text(dump(metadata))
-    return kaggle_push.push_folder(
-        dataset, notes=f"workflow {context.workflow_id}", log=context.get_logger().info
+def export_data(input: dict, context: Context) -> dict:
+    """Write what is published of an enriched file: its ``extra_data`` alone."""
+    document = load(context, input["input_file_pointer"])
+    return context.write_file(
+        content=dump({"data": document["extra_data"]}),
+        file_name="data.json",
+        file_category="PROCESSED",
+        labels=[{"name": "stage", "value": "exported"}],
     )
 
 

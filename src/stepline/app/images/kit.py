@@ -17,6 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from stepline.app.common import shipped_folder
+from stepline.app.project_layout import PROTOCOLS_FOLDER, SCRIPTS_FOLDER
 from stepline.errors import PlatformError
 from stepline.packages.uv import CommandFailed, index_arguments, run_uv
 from stepline.ports.engine import Mount
@@ -73,6 +75,7 @@ class Kit:
         ]
         if self._has_ours:
             mounts.append(Mount(source=_home("stepline"), target=f"{_OURS}/stepline"))
+            mounts += _shipped()
         return mounts
 
     def command(self, python: str, arguments: list[str], *, inside: bool) -> list[str]:
@@ -90,6 +93,17 @@ class Kit:
         own = _PLUGIN if self._has_ours else ""
         fixed = ["-p", "no:cacheprovider", "-rs"]
         return [python, "-B", "-c", _START, os.pathsep.join(folders), own, *fixed, *arguments]
+
+
+def _shipped() -> list[Mount]:
+    """Return what travels with Stepline where that lies beside the package, as in a checkout."""
+    home, package = shipped_folder(), Path(_home("stepline"))
+    if home.is_relative_to(package):
+        return []
+    # Where the package inside looks for it.
+    place = Path(_OURS).parent
+    names = [name for name in (SCRIPTS_FOLDER, PROTOCOLS_FOLDER) if (home / name).is_dir()]
+    return [Mount(source=str(home / name), target=str(place / name)) for name in names]
 
 
 def find_kit(
