@@ -43,7 +43,7 @@ def _push(kind: str, input: dict[str, Any], context: Any) -> dict[str, Any]:
         private=given.flag("private", True),
         mirror=given.flag("mirror"),
         card=card,
-        endpoint=given.text("endpoint", "") or PUBLIC_HUB,
+        endpoint=given.text("endpoint", "") or os.environ.get("HF_ENDPOINT") or PUBLIC_HUB,
         token=given.secret(context, "token"),
     )
     if card.wanted:

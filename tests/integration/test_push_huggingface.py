@@ -353,6 +353,21 @@ def test_fault_ends_in_one_of_the_three_ends(push, hub, fault, expected, commits
     assert words.startswith(BEGINNINGS[end])
 
 
+def test_many_large_files_are_each_sent_once(push, hub):
+    content = {f"part-{number}.bin": bytes([number]) * 5000 for number in range(8)}
+    hub.faults.append(Cut("PutLfs", 100, after=4, times=1))
+
+    assert push(content)["verified_by"] == "digest"
+    assert ours(hub) == [content]
+    assert len(set(hub.uploads)) == 8
+
+
+def test_endpoint_may_come_from_the_environment(push, hub, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    assert push(endpoint=None)["end"] == VERIFIED
+    assert ours(hub) == [PLATE]
+
+
 @pytest.mark.parametrize("operation", ["CreateRepo", "Preupload", "Commit"])
 def test_refusal_has_the_words_of_the_platform(push, hub, operation):
     hub.faults.append(Refuse(operation, 403, WORDS))

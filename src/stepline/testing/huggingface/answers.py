@@ -226,7 +226,7 @@ _READING = frozenset({"GetFile", "HeadFile", "ListCommits", "ListTree", "PathsIn
 def _mode(file: dict[str, Any], head: HubCommit, rules: list[str]) -> dict[str, Any]:
     """Return how a file is to come, and what there is under its name."""
     path, size = str(file["path"]), int(file["size"])
-    large = is_large(path, size, base64.b64decode(file["sample"], validate=True))
+    large = is_large(path, size=size, sample=base64.b64decode(file["sample"], validate=True))
     told: dict[str, Any] = {
         "path": path,
         "uploadMode": "lfs" if large else "regular",

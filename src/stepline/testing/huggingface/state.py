@@ -174,7 +174,7 @@ class HubState:
         )
 
 
-def is_large(path: str, size: int, sample: bytes) -> bool:
+def is_large(path: str, *, size: int, sample: bytes) -> bool:
     """Return whether a file goes to the store for large files.
 
     Args:
