@@ -489,4 +489,5 @@ def test_push_to_mlflow_from_the_command_line(mlflow_server, push_client, tmp_pa
     (run,) = finished(mlflow_server, name, {"plate.csv": FILES["plate.csv"]})
     assert tags_of(run)["stepline.task_script"] == "common/push-mlflow:v1.0.0"
     assert '"fileKey": "local/' in tags_of(run)["stepline.input_file"]
+    assert run["data"].get("params", []) == ([{"key": "n", "value": "3"}] if what == "run" else [])
     assert what == "run" or aliased(mlflow_server, name) == [["stable"]]
