@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from stepline.testing.http_standin import HttpStandIn
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".pytest_cache", ".stepline", "results")
 LOGS = {
@@ -18,7 +20,11 @@ LOGS = {
 
 WITH_CLIENT = pytest.param("push-to-kaggle", marks=pytest.mark.kaggle)
 
+VALID = ["hello", "branch-on-failure", "push-to-kaggle", "harmonize-and-push"]
+TESTED = ["hello", "branch-on-failure", WITH_CLIENT, "harmonize-and-push"]
+
 hello = pytest.mark.parametrize("copy", ["hello"], indirect=True)
+harmonize_and_push = pytest.mark.parametrize("copy", ["harmonize-and-push"], indirect=True)
 branch_on_failure = pytest.mark.parametrize("copy", ["branch-on-failure"], indirect=True)
 
 
@@ -47,14 +53,14 @@ def ran(project):
     return [step["id"] for step in project.record()["steps"] if step["status"] != "skipped"]
 
 
-@pytest.mark.parametrize("copy", ["hello", "branch-on-failure", "push-to-kaggle"], indirect=True)
+@pytest.mark.parametrize("copy", VALID, indirect=True)
 def test_example_is_valid(copy):
     result = copy.stepline("validate", ".", "--strict")
     assert result.returncode == 0, result.stdout
     assert "no problems" in result.stdout
 
 
-@pytest.mark.parametrize("copy", ["hello", "branch-on-failure", WITH_CLIENT], indirect=True)
+@pytest.mark.parametrize("copy", TESTED, indirect=True)
 def test_example_tests_pass(copy):
     done = run_tests(copy)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -92,6 +98,27 @@ def test_branch_on_failure_takes_the_way_of_each_log(copy, log):
         assert copy.record()["error"]["quarantined"] is True
         [label] = copy.files()[f"{log}.csv"]["labels"]
         assert (label["name"], label["value"]) == ("quality", "quarantined")
+
+
+@harmonize_and_push
+@pytest.mark.http
+def test_harmonize_and_push_runs_as_its_readme_says(copy):
+    with HttpStandIn(signing_secret="not-a-real-secret") as endpoint:
+        words = (
+            "run",
+            "protocols/qpcr-results",
+            "--input",
+            "data/QX-0311.txt",
+            "--out",
+            "results/",
+        )
+        given = ("--config", f"url={endpoint.url}/qpcr", "--secret", "signing_secret=env:KEY")
+        results = [copy.stepline(*words, *given, KEY="not-a-real-secret") for _ in range(2)]
+        assert [result.returncode for result in results] == [0, 0], results[0].stderr
+        [version] = endpoint.versions["/qpcr"]
+    assert {file.name for file in version.files} == {"wells.csv", "results.csv", "curves.json"}
+    assert copy.record()["output"]["new"] is False
+    assert copy.record()["output"]["end"] == "verified"
 
 
 def test_init_project_is_valid_runs_and_passes_its_tests(project):
