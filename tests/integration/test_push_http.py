@@ -4,8 +4,13 @@ What came of a push is read from the stand-in's own record.
 """
 
 import hashlib
+import itertools
 import json
+import os
+import subprocess
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +25,8 @@ from stepline.testing.loopback import (
     Slow,
     WrongBytes,
 )
+from stepline.testing.loopback.proxy import FaultProxy
+from tests.docs.blocks import blocks_of
 from tests.support.client_environments import client_environment
 from tests.support.executors import make_process_executor
 from tests.support.pushing import (
@@ -32,6 +39,7 @@ from tests.support.pushing import (
     tuned,
 )
 
+PAGE = Path(__file__).parents[2] / "docs/how-to/receive-pushes.md"
 SECRET = "not-a-real-signing-secret"
 TOKEN = "not-a-real-token-12345"
 SECRETS = {"signing_secret": SECRET, "token": TOKEN}
@@ -60,22 +68,33 @@ def version(tmp_path_factory):
 
 
 @pytest.fixture
-def serve(executor, version, tmp_path):
+def pusher_to(executor, version, tmp_path):
+    """Make what pushes to an address."""
+    numbers = itertools.count(1)
+
+    def pusher_to(url, **more):
+        folder = tmp_path / f"pusher-{next(numbers)}"
+        folder.mkdir()
+        return Pusher(
+            executor,
+            version,
+            function="push-files",
+            folder=folder,
+            input={"url": url, "timeout_s": 1.0, **REFERENCES, **more},
+            secrets=SECRETS,
+        )
+
+    return pusher_to
+
+
+@pytest.fixture
+def serve(pusher_to):
     """Make a stand-in, and what pushes to it."""
 
     @contextmanager
     def serve(method="POST", **how):
         with HttpStandIn(signing_secret=SECRET, token=TOKEN, **how) as standin:
-            given = {"url": standin.url + PATH, "method": method, "timeout_s": 1.0, **REFERENCES}
-            pusher = Pusher(
-                executor,
-                version,
-                function="push-files",
-                folder=tmp_path,
-                input=given,
-                secrets=SECRETS,
-            )
-            yield standin, pusher
+            yield standin, pusher_to(standin.url + PATH, method=method)
 
     return serve
 
@@ -395,3 +414,58 @@ def test_no_files_are_refused(serve):
     with serve() as (standin, pusher):
         assert pusher.push({}).outcome == NOTHING
         assert standin.calls == ()
+
+
+@pytest.fixture
+def receiver(tmp_path):
+    """The receiver that docs/how-to/receive-pushes.md shows; gives its address and folder."""
+    [code] = [block.text for block in blocks_of(PAGE) if block.value == "receiver.py"]
+    folder = tmp_path / "receiver"
+    folder.mkdir()
+    (folder / "receiver.py").write_text(code)
+    command = [sys.executable, "receiver.py", "0"]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    environ = {"PATH": os.defpath, "SIGNING_SECRET": SECRET}
+    with subprocess.Popen(command, cwd=folder, env=environ, **options) as process:
+        yield process.stdout.readline().split()[-1].rstrip("/"), folder / "received"
+        process.terminate()
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        pytest.param([], id="well"),
+        pytest.param([CutReply("POST /", times=1)], id="answer-lost"),
+        pytest.param([Cut("POST /", 1000, times=1)], id="cut"),
+        pytest.param([FailAfter("POST /", 502)], id="502-after-success"),
+        pytest.param([Refuse("GET /", 405, "not for you")], id="does-not-list"),
+    ],
+)
+def test_receiver_of_the_page_keeps_one_version_of_all_bytes(pusher_to, receiver, faults):
+    address, folder = receiver
+    with FaultProxy(address, faults=faults) as proxy:
+        end = pusher_to(proxy.url + "/").push(SEVERAL, note="\u00b5")
+
+    assert end.outcome == VERIFIED, end.words
+    assert [path.name for path in folder.iterdir()] == ["1"]
+    about = json.loads((folder / "1/about.json").read_text())
+    names = [file["name"] for file in about["files"]]
+    kept = {name: (folder / f"1/{place}").read_bytes() for place, name in enumerate(names)}
+    assert (kept, about["note"]) == (SEVERAL, "\u00b5")
+
+
+def test_receiver_of_the_page_turns_strangers_and_late_ones_away(pusher_to, receiver):
+    address, folder = receiver
+    pusher = pusher_to(address + "/")
+    assert pusher.push(ONE, signing_secret=None).outcome == NOTHING
+    for number, files in enumerate([ONE, OTHER], 1):
+        assert pusher.push(files, workflow=f"w{number}").outcome == VERIFIED
+    hold = Hold("POST /")
+    with FaultProxy(address, faults=[hold]) as proxy:
+        late = pusher_to(proxy.url + "/")
+        with late.pushing(ONE, workflow="late") as ends:
+            assert hold.reached.wait(20)
+            assert pusher.push(ONE, workflow="first").outcome == VERIFIED
+            hold.release()
+    assert (ends[0].outcome, "412" in ends[0].words) == (NOTHING, True)
+    assert sorted(path.name for path in folder.iterdir()) == ["1", "2", "3"]
