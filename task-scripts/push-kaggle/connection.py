@@ -163,5 +163,5 @@ def _told(error: dict[str, Any]) -> Exception:
     if error["kind"] == "again":
         return TryAgain(f"Kaggle says: {words}", error["after_s"])
     if status == 401:
-        return Refused(f"Kaggle does not accept the user name and key: {words}")
+        return Refused(f"Kaggle does not accept the credentials: {words}")
     return Refused(f"Kaggle says: {words}")

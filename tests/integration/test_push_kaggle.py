@@ -2,6 +2,7 @@
 
 import pytest
 
+from stepline.app.run_secrets import reference
 from stepline.testing.kaggle_standin import StatusError
 from stepline.testing.loopback import (
     Cut,
@@ -20,10 +21,19 @@ from tests.support.kaggle_pushing import (
     kaggle_port,
     kaggle_pusher,
     kaggle_script,
+    started_script,
+    starting_executor,
 )
 from tests.support.pushing import NOTHING, UNVERIFIED, VERIFIED, kill_workers
 
-__all__ = ["executor", "kaggle", "kaggle_port", "kaggle_script"]
+__all__ = [
+    "executor",
+    "kaggle",
+    "kaggle_port",
+    "kaggle_script",
+    "started_script",
+    "starting_executor",
+]
 
 pytestmark = pytest.mark.kaggle
 
@@ -33,10 +43,18 @@ REF = "me/plate-readings"
 WORDS = "no room on the shelf"
 
 
+ABOUT = {"dataset": "plate-readings", "licence": "CC0-1.0", "wait_s": 3}
+
+
 @pytest.fixture
 def pusher(executor, kaggle_script, kaggle, tmp_path):
-    about = {"dataset": "plate-readings", "licence": "CC0-1.0", "wait_s": 3}
-    return kaggle_pusher(executor, kaggle_script, tmp_path, "push-dataset", **about)
+    return kaggle_pusher(executor, kaggle_script, tmp_path, "push-dataset", **ABOUT)
+
+
+@pytest.fixture
+def starting_pusher(starting_executor, started_script, kaggle, tmp_path):
+    """Pushes whose client is started as users start it."""
+    return kaggle_pusher(starting_executor, started_script, tmp_path, "push-dataset", **ABOUT)
 
 
 def published(kaggle, ref=REF):
@@ -273,7 +291,11 @@ def test_push_dataset_that_cannot_be_processed_is_unverified_and_made_anew_later
 
 BAD = {
     "no credentials": ({"api_key": None}, "input 'api_key' is no secret that has a value"),
-    "wrong credentials": ({"username": "you"}, "does not accept the user name and key"),
+    "wrong credentials": ({"username": "you"}, "does not accept the credentials"),
+    "wrong token": (
+        {"username": None, "api_key": reference("database")},
+        "does not accept the credentials",
+    ),
     "short name": ({"dataset": "plate"}, "the name 'plate' has 5 characters, Kaggle takes 6-50"),
     "odd name": ({"dataset": "Plate Readings"}, "is no name of a dataset"),
     "long title": ({"title": "x" * 51}, "has 51 characters, Kaggle takes 6-50"),
@@ -335,15 +357,17 @@ STAGES = [(operation, True) for operation in CALLS] + [("CreateDataset", False)]
 @pytest.mark.parametrize(
     ("operation", "before"), STAGES, ids=[f"{'before' if b else 'after'}-{o}" for o, b in STAGES]
 )
-def test_push_dataset_killed_and_retried_leaves_one_version(pusher, kaggle, operation, before):
+def test_push_dataset_killed_and_retried_leaves_one_version(
+    starting_pusher, kaggle, operation, before
+):
     hold = Hold(operation, before_effect=before, times=1)
     kaggle.faults.append(hold)
-    with pusher.pushing(FILES) as ends:
+    with starting_pusher.pushing(FILES) as ends:
         assert hold.reached.wait(30)
         kill_workers()
     hold.release()
 
-    end = pusher.push(FILES)
+    end = starting_pusher.push(FILES)
 
     assert not ends[0].record.outcome.succeeded
     assert end.outcome == VERIFIED, end.words
@@ -351,14 +375,16 @@ def test_push_dataset_killed_and_retried_leaves_one_version(pusher, kaggle, oper
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-def test_push_dataset_killed_at_a_second_version_and_retried_leaves_one(pusher, kaggle, before):
-    pusher.push(FILES, workflow="first")
+def test_push_dataset_killed_at_a_second_version_and_retried_leaves_one(
+    starting_pusher, kaggle, before
+):
+    starting_pusher.push(FILES, workflow="first")
     hold = Hold("CreateDatasetVersion", before_effect=before, times=1)
     kaggle.faults.append(hold)
-    with pusher.pushing(MORE, workflow="second"):
+    with starting_pusher.pushing(MORE, workflow="second"):
         assert hold.reached.wait(30)
         kill_workers()
     hold.release()
 
-    assert pusher.push(MORE, workflow="second").outcome == VERIFIED
+    assert starting_pusher.push(MORE, workflow="second").outcome == VERIFIED
     assert published(kaggle) == [FILES, MORE]

@@ -20,10 +20,19 @@ from tests.support.kaggle_pushing import (
     kaggle_port,
     kaggle_pusher,
     kaggle_script,
+    started_script,
+    starting_executor,
 )
 from tests.support.pushing import NOTHING, UNVERIFIED, VERIFIED, kill_workers
 
-__all__ = ["executor", "kaggle", "kaggle_port", "kaggle_script"]
+__all__ = [
+    "executor",
+    "kaggle",
+    "kaggle_port",
+    "kaggle_script",
+    "started_script",
+    "starting_executor",
+]
 
 pytestmark = pytest.mark.kaggle
 
@@ -50,10 +59,18 @@ NOTEBOOK = {
 }
 
 
+ABOUT = {"kernel": "plate-report", "wait_s": 3}
+
+
 @pytest.fixture
 def pusher(executor, kaggle_script, kaggle, tmp_path):
-    about = {"kernel": "plate-report", "wait_s": 3}
-    return kaggle_pusher(executor, kaggle_script, tmp_path, "push-kernel", **about)
+    return kaggle_pusher(executor, kaggle_script, tmp_path, "push-kernel", **ABOUT)
+
+
+@pytest.fixture
+def starting_pusher(starting_executor, started_script, kaggle, tmp_path):
+    """Pushes whose client is started as users start it."""
+    return kaggle_pusher(starting_executor, started_script, tmp_path, "push-kernel", **ABOUT)
 
 
 def published(kaggle):
@@ -219,15 +236,17 @@ STAGES += [("GetKernelSessionStatus", True)]
 
 
 @pytest.mark.parametrize(("operation", "before"), STAGES)
-def test_push_kernel_killed_and_retried_leaves_one_version(pusher, kaggle, operation, before):
+def test_push_kernel_killed_and_retried_leaves_one_version(
+    starting_pusher, kaggle, operation, before
+):
     hold = Hold(operation, before_effect=before, times=1)
     kaggle.faults.append(hold)
-    with pusher.pushing(SCRIPT):
+    with starting_pusher.pushing(SCRIPT):
         assert hold.reached.wait(30)
         kill_workers()
     hold.release()
 
-    end = pusher.push(SCRIPT)
+    end = starting_pusher.push(SCRIPT)
 
     assert end.outcome == VERIFIED, end.words
     assert published(kaggle) == [SCRIPT["report.py"]]

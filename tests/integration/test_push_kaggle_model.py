@@ -19,10 +19,19 @@ from tests.support.kaggle_pushing import (
     kaggle_port,
     kaggle_pusher,
     kaggle_script,
+    started_script,
+    starting_executor,
 )
 from tests.support.pushing import NOTHING, UNVERIFIED, VERIFIED, kill_workers
 
-__all__ = ["executor", "kaggle", "kaggle_port", "kaggle_script"]
+__all__ = [
+    "executor",
+    "kaggle",
+    "kaggle_port",
+    "kaggle_script",
+    "started_script",
+    "starting_executor",
+]
 
 pytestmark = pytest.mark.kaggle
 
@@ -32,10 +41,18 @@ REF = "me/plate-model"
 WORDS = "no room on the shelf"
 
 
+ABOUT = {"model": "plate-model", "framework": "pytorch", "licence": "Apache 2.0", "wait_s": 3}
+
+
 @pytest.fixture
 def pusher(executor, kaggle_script, kaggle, tmp_path):
-    about = {"model": "plate-model", "framework": "pytorch", "licence": "Apache 2.0", "wait_s": 3}
-    return kaggle_pusher(executor, kaggle_script, tmp_path, "push-model", **about)
+    return kaggle_pusher(executor, kaggle_script, tmp_path, "push-model", **ABOUT)
+
+
+@pytest.fixture
+def starting_pusher(starting_executor, started_script, kaggle, tmp_path):
+    """Pushes whose client is started as users start it."""
+    return kaggle_pusher(starting_executor, started_script, tmp_path, "push-model", **ABOUT)
 
 
 def versions(kaggle):
@@ -198,30 +215,34 @@ STAGES += [("CreateModelInstance", False), ("GetModelArchive", True)]
 
 
 @pytest.mark.parametrize(("operation", "before"), STAGES)
-def test_push_model_killed_and_retried_leaves_one_version(pusher, kaggle, operation, before):
+def test_push_model_killed_and_retried_leaves_one_version(
+    starting_pusher, kaggle, operation, before
+):
     hold = Hold(operation, before_effect=before, times=1)
     kaggle.faults.append(hold)
-    with pusher.pushing(FILES):
+    with starting_pusher.pushing(FILES):
         assert hold.reached.wait(30)
         kill_workers()
     hold.release()
 
-    end = pusher.push(FILES)
+    end = starting_pusher.push(FILES)
 
     assert end.outcome == VERIFIED, end.words
     assert published(kaggle) == [FILES]
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-def test_push_model_killed_at_a_second_version_and_retried_leaves_one(pusher, kaggle, before):
+def test_push_model_killed_at_a_second_version_and_retried_leaves_one(
+    starting_pusher, kaggle, before
+):
     kaggle.processing = 2
-    pusher.push(FILES, workflow="first")
+    starting_pusher.push(FILES, workflow="first")
     hold = Hold("CreateModelInstanceVersion", before_effect=before, times=1)
     kaggle.faults.append(hold)
-    with pusher.pushing(MORE, workflow="second"):
+    with starting_pusher.pushing(MORE, workflow="second"):
         assert hold.reached.wait(30)
         kill_workers()
     hold.release()
 
-    assert pusher.push(MORE, workflow="second").outcome == VERIFIED
+    assert starting_pusher.push(MORE, workflow="second").outcome == VERIFIED
     assert published(kaggle) == [FILES, MORE]

@@ -26,6 +26,49 @@ for _each in (KaggleDataset, KaggleKernel, KaggleModel):
 connection.CALL_S = 5.0
 """
 
+# Kaggle's client takes most of a second to import. Here the worker imports it once, and each
+# push forks it, as a process of its own that does just what `client.py` does when it is started.
+# The tests that kill a push, and those of the protocols, start it as users do.
+PRELOADED = (
+    LESS_PATIENCE
+    + """
+import contextlib, io, os, signal, tempfile
+import client
+
+_settings = {"KAGGLE_API_ENVIRONMENT": "LOCALHOST", "KAGGLE_CONFIG_DIR": tempfile.mkdtemp()}
+os.environ.update(_settings)
+with contextlib.redirect_stdout(io.StringIO()):
+    import kaggle.api.kaggle_api_extended
+for _name in _settings:
+    del os.environ[_name]
+
+class _Forked:
+    def __init__(self, home):
+        read, self_write = os.pipe()
+        self_read, write = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            os.close(self_write)
+            os.environ.update(HOME=home, TMPDIR=home)
+            tempfile.tempdir = None
+            try:
+                client.serve(os.fdopen(read), os.fdopen(write, "w"))
+            finally:
+                os._exit(0)
+        os.close(read)
+        os.close(write)
+        self.stdin, self.stdout = os.fdopen(self_write, "w"), os.fdopen(self_read)
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self):
+        os.waitpid(self.pid, 0)
+
+connection.Connection._start = lambda self: _Forked(self._home)
+"""
+)
+
 
 @pytest.fixture(scope="module")
 def kaggle_port():
@@ -36,14 +79,31 @@ def kaggle_port():
 
 @pytest.fixture(scope="module")
 def kaggle_script(tmp_path_factory):
-    return tuned("push-kaggle", tmp_path_factory.mktemp("script"), LESS_PATIENCE)
+    """The task script with a client that is there already."""
+    return tuned("push-kaggle", tmp_path_factory.mktemp("script"), PRELOADED)
 
 
 @pytest.fixture(scope="module")
 def executor(push_client, tmp_path_factory, kaggle_port):
+    yield from _executor(push_client, tmp_path_factory, kaggle_port)
+
+
+@pytest.fixture(scope="module")
+def started_script(tmp_path_factory):
+    """The task script with a client that each push starts."""
+    return tuned("push-kaggle", tmp_path_factory.mktemp("script"), LESS_PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def starting_executor(push_client, tmp_path_factory, kaggle_port):
+    """For the script whose pushes start their client."""
+    yield from _executor(push_client, tmp_path_factory, kaggle_port)
+
+
+def _executor(push_client, tmp_path_factory, port):
     (folder := tmp_path_factory.mktemp("executor") / "tmp").mkdir()
     made = make_process_executor(
-        push_client("push-kaggle"), folder, task_env=KaggleStandIn.env_of(kaggle_port)
+        push_client("push-kaggle"), folder, task_env=KaggleStandIn.env_of(port)
     )
     yield made
     made.close()
