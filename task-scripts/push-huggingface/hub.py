@@ -19,6 +19,7 @@ from huggingface_hub.utils.sha import git_hash
 
 from stepline_sdk.push import (
     Destination,
+    Mark,
     Published,
     Refused,
     RemoteFile,
@@ -63,15 +64,17 @@ class HubRepo(Destination):
     ) -> None:
         self.kind = f"huggingface-{kind}"
         self.ref = repo
-        self.about = card.about()
+        # Part of the content: a mirror of the same files may have others to delete.
+        self.about = card.about() | ({"mirror": True} if mirror else {})
         self.exact = mirror
         self._private = private
         self._card = card
         self._repo: dict[str, str] = {"repo_id": repo, "repo_type": kind}
         self._api = connect(endpoint, token)
         self._page = f"{self._api.endpoint}/{'datasets/' if kind == 'dataset' else ''}{repo}"
-        self._pushed: frozenset[str] = frozenset()
+        self._staged: Staged | None = None
         self._seen = False
+        self._holding: dict[str, bool] = {}
 
     # Before anything leaves.
 
@@ -91,7 +94,7 @@ class HubRepo(Destination):
                 "a public repository needs a licence: give the input 'licence', or name it in "
                 f"the front matter of {CARD}"
             )
-        self._pushed = frozenset(staged.files)
+        self._staged = staged
 
     def versions(self) -> Iterable[Published]:
         """Return the commits, newest first; none where there is no repository."""
@@ -103,15 +106,31 @@ class HubRepo(Destination):
                 if error.response.status_code != 404:
                     raise
                 return []
-        return [
-            Published(
-                id=self.ref,
-                version=commit.commit_id,
-                url=f"{self._page}/tree/{commit.commit_id}",
-                mark=find_mark(f"{commit.title}\n{commit.message}"),
-            )
-            for commit in commits
-        ]
+            versions = [
+                Published(
+                    id=self.ref,
+                    version=commit.commit_id,
+                    url=f"{self._page}/tree/{commit.commit_id}",
+                    mark=find_mark(f"{commit.title}\n{commit.message}"),
+                )
+                for commit in commits
+            ]
+            return [*map(self._recognised, versions[:1]), *versions[1:]]
+
+    def _recognised(self, newest: Published) -> Published:
+        """Return the newest commit, marked with the content of this push if it has it all.
+
+        Several pushes may share a repository: a commit of another leaves the files of this
+        one as they are, and then there is nothing to publish.
+        """
+        staged, mark = self._staged, newest.mark
+        if staged is None or self.exact or (mark and mark.content == staged.mark.content):
+            return newest
+        if newest.version not in self._holding:
+            self._holding[newest.version] = _holds(self._tree(newest.version), staged)
+        if not self._holding[newest.version]:
+            return newest
+        return newest._replace(mark=Mark(mark.key if mark else "", staged.mark.content))
 
     def _check_visibility(self) -> None:
         if self._seen:
@@ -183,7 +202,7 @@ class HubRepo(Destination):
         names = [name for name in there if name not in staged.files and name != ATTRIBUTES]
         if self.exact and names:
             return [CommitOperationDelete(name, is_folder=False) for name in names]
-        if all(_is_same(there.get(file.name), file) for file in staged.files.values()):
+        if _holds(there, staged):
             # The client drops a commit that changes nothing, and the mark with it; it keeps
             # a file that the same commit deletes first.
             return [CommitOperationDelete(min(staged.files), is_folder=False)]
@@ -195,7 +214,7 @@ class HubRepo(Destination):
         """Return the files of a commit; the Hub tells the SHA-256 of large ones alone."""
         with told():
             tree = self._tree(published.version)
-        own = {ATTRIBUTES} - self._pushed
+        own = {ATTRIBUTES}.difference(self._staged.files if self._staged else ())
         return {
             name: RemoteFile(file.size, file.lfs.sha256 if file.lfs else "")
             for name, file in tree.items()
@@ -241,6 +260,10 @@ def _check_count(names: Iterable[str]) -> None:
     if count > MOST_IN_FOLDER:
         where = f"the folder '{folder}'" if folder else "the root"
         raise Refused(f"{count} files in {where}; at most {MOST_IN_FOLDER} go well")
+
+
+def _holds(there: Mapping[str, RepoFile], staged: Staged) -> bool:
+    return all(_is_same(there.get(file.name), file) for file in staged.files.values())
 
 
 def _is_same(there: RepoFile | None, file: StagedFile) -> bool:

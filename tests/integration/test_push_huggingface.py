@@ -141,13 +141,29 @@ def test_dry_run_shows_what_it_would_do_and_sends_nothing(push, hub, capsys):
     assert "a dry run: nothing is published" in capsys.readouterr().out
 
 
-def test_push_of_what_somebody_else_committed_is_a_commit_of_its_own(push, hub):
+def test_push_of_what_is_there_publishes_nothing_whoever_committed_it(push, hub):
     hub.add("datasets/me/plates")
-    hub.change("datasets/me/plates", PLATE)
+    there = hub.change("datasets/me/plates", PLATE | {"theirs.txt": b"x"})
 
-    assert push()["new"]
-    assert ours(hub) == [PLATE]
-    assert len(hub.datasets["me/plates"].commits) == 3
+    receipt = push()
+
+    assert (receipt["end"], receipt["new"], ours(hub)) == (VERIFIED, False, [])
+    assert receipt["remote"]["version"] == there.id
+
+
+def test_pushes_that_share_a_repository_do_not_repeat_one_another(push, hub):
+    for content in (PLATE, {"next.csv": b"od\n"}, PLATE, {"next.csv": b"od\n"}):
+        assert push(content)["end"] == VERIFIED
+
+    assert ours(hub) == [PLATE, PLATE | {"next.csv": b"od\n"}]
+
+
+def test_mirror_of_files_that_are_there_still_deletes_the_others(push, hub):
+    push()
+    hub.change("datasets/me/plates", {"theirs.txt": b"x"})
+
+    assert [push(mirror=True)["new"], push(mirror=True)["new"]] == [True, False]
+    assert ours(hub) == [PLATE, PLATE]
 
 
 def test_push_leaves_files_of_others_alone_unless_it_is_a_mirror(push, hub):
@@ -413,3 +429,14 @@ def test_account_without_rights_publishes_nothing(push, hub, secrets, input, wor
     assert (end, dict(hub.datasets)) == (NOTHING, {})
     assert words in said
     assert "hf_wrong" not in said
+
+
+def test_file_that_goes_in_parts_is_verified_too(modules, push):
+    weights = bytes(range(256)) * 100
+    with HuggingFaceStandIn(accounts={"me": TOKEN}, part_size=10_000) as hub:
+        hub.faults.append(Cut("PutLfs", 100, after=1, times=1))
+        receipt = push({"weights.bin": weights}, endpoint=hub.url)
+
+        assert ours(hub) == [{"weights.bin": weights}]
+    assert (receipt["end"], receipt["verified_by"]) == (VERIFIED, "digest")
+    assert hub.operations.count("CompleteLfs") == 1

@@ -1,6 +1,7 @@
 """The real client of the Hugging Face Hub, from the environment of the task script that pushes."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,10 +32,8 @@ def hub_environment(stepline_cache, tmp_path_factory):
         pytest.skip(f"the client cannot be installed: {error}")
     finally:
         executor.close()
-    (package,) = stepline_cache.glob(
-        "environments/*/venv/lib/python*/site-packages/huggingface_hub"
-    )
-    return package.parents[3]
+    packages = f"environments/*/venv/lib/python{own_version()}/site-packages/huggingface_hub"
+    return min(stepline_cache.glob(packages)).parents[3]
 
 
 @pytest.fixture
@@ -43,6 +42,4 @@ def hub_packages(hub_environment, monkeypatch):
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
     (packages,) = hub_environment.glob("lib/python*/site-packages")
-    import sys
-
     monkeypatch.setattr(sys, "path", [*sys.path, os.fspath(packages)])

@@ -30,6 +30,8 @@ from stepline.testing.loopback.standin import StandIn, write_whole
 
 __all__ = ["HubCommit", "HubFile", "HubRepo", "HuggingFaceStandIn", "main"]
 
+PART_SIZE = 5 * 10**9  # bytes
+
 ANYBODY = "me"
 """Who a token stands for where no accounts are given."""
 
@@ -38,8 +40,9 @@ class HuggingFaceStandIn(StandIn):
     """The stand-in, serving while the ``with`` block lasts.
 
     Operations, as faults and the record call them: ``WhoAmI``, ``CreateRepo``,
-    ``ValidateCard``, ``Preupload``, ``LfsBatch``, ``PutLfs``, ``VerifyLfs``, ``Commit``,
-    ``RepoInfo``, ``ListCommits``, ``ListTree``, ``PathsInfo``, ``HeadFile``, ``GetFile``.
+    ``ValidateCard``, ``Preupload``, ``LfsBatch``, ``PutLfs``, ``CompleteLfs``,
+    ``VerifyLfs``, ``Commit``, ``RepoInfo``, ``ListCommits``, ``ListTree``, ``PathsInfo``,
+    ``HeadFile``, ``GetFile``.
 
     Args:
         port: TCP port on 127.0.0.1; 0 takes a free one.
@@ -49,6 +52,7 @@ class HuggingFaceStandIn(StandIn):
         faults: What goes wrong, see `stepline.testing.loopback.faults`.
         record: Folder that gets ``record.json`` and ``blobs/<sha256>``, up to date before
             each answer leaves.
+        part_size: Bytes; larger files are to come in parts of this size.
     """
 
     def __init__(
@@ -59,11 +63,12 @@ class HuggingFaceStandIn(StandIn):
         taken: Iterable[str] = (),
         faults: Iterable[Fault] = (),
         record: Path | None = None,
+        part_size: int = PART_SIZE,
     ) -> None:
         super().__init__(port=port, faults=faults, record=record)
         self._accounts = accounts
         self._state = HubState()
-        self._answers = Answers(self._state)
+        self._answers = Answers(self._state, part_size=part_size)
         for ref in taken:
             kind, _, id = ref.partition("s/")
             self._state.create(kind, id, private=False)

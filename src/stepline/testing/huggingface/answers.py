@@ -22,7 +22,7 @@ from stepline.testing.loopback.messages import Reply, error_reply, json_reply
 PAGE = 50
 """How many commits one answer has; trees have twenty times as many entries."""
 
-_OPEN = frozenset({"PutLfs", "ValidateCard"})
+_OPEN = frozenset({"CompleteLfs", "PutLfs", "ValidateCard"})
 """What is asked for without a token, at addresses that only who had one knows."""
 
 
@@ -31,12 +31,15 @@ class Answers:
 
     Args:
         state: What the Hub knows; the caller holds its lock.
+        part_size: Bytes; larger files are to come in parts of this size.
     """
 
-    def __init__(self, state: HubState) -> None:
+    def __init__(self, state: HubState, *, part_size: int) -> None:
         self._state = state
+        self._part_size = part_size
         self._operations: dict[str, Callable[[HubRequest], Reply]] = {
             "Commit": self._commit,
+            "CompleteLfs": self._complete_lfs,
             "CreateRepo": self._create_repo,
             "GetFile": self._file,
             "HeadFile": self._file,
@@ -173,12 +176,31 @@ class Answers:
         oid = str(wanted.get("oid", ""))
         if oid in self._state.blobs:
             return wanted
-        upload = {"href": f"{request.base}/storage/{oid}", "header": {}}
+        href, size = f"{request.base}/storage/{oid}", int(wanted.get("size", 0))
+        header = {}
+        if size > self._part_size:
+            count = -(-size // self._part_size)
+            header = {str(number): f"{href}/{number}" for number in range(1, count + 1)}
+            header["chunk_size"] = str(self._part_size)
+        upload = {"href": href, "header": header}
         return {**wanted, "actions": {"upload": upload, "verify": {"href": verify}}}
 
     def _put_lfs(self, request: HubRequest) -> Reply:
-        self._state.upload(request.said["sha256"], request.data)
-        return Reply(200, headers={"ETag": f'"{request.said["sha256"]}"'})
+        sha256, part = request.said["sha256"], request.said.get("part")
+        if part is None:
+            self._state.upload(sha256, request.data)
+        else:
+            self._state.parts.setdefault(sha256, {})[int(part)] = request.data
+        return Reply(200, headers={"ETag": f'"{sha256}-{part or 0}"'})
+
+    def _complete_lfs(self, request: HubRequest) -> Reply:
+        parts = self._state.parts.get(request.said["sha256"], {})
+        said = [part.get("partNumber") for part in request.json_object().get("parts", [])]
+        if said != sorted(parts):
+            raise HubError(400, f"the parts {sorted(parts)} are there, not {said}")
+        data = b"".join(parts[number] for number in sorted(parts))
+        self._state.upload(request.said["sha256"], data)
+        return json_reply({})
 
     def _verify_lfs(self, request: HubRequest) -> Reply:
         said = request.json_object()

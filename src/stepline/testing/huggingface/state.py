@@ -72,12 +72,14 @@ class HubState:
         repos: By kind and ``owner/name``.
         blobs: Content of all files, large and regular, by SHA-256.
         uploads: SHA-256 of each large file that was uploaded, once per time, in order.
+        parts: By SHA-256 and number, from 1, what came of files that come in parts.
     """
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.repos: dict[tuple[str, str], HubRepo] = {}
         self.blobs: dict[str, bytes] = {}
         self.uploads: list[str] = []
+        self.parts: dict[str, dict[int, bytes]] = {}
         self._now = now
         self._numbers = itertools.count(1)
 
