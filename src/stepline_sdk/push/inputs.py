@@ -130,11 +130,17 @@ class Given:
             default: What it is where it is left out; None: it may not be.
 
         Raises:
-            ValueError: It is missing, or there is no such secret.
+            ValueError: It is missing, there is no such secret, or it is no reference to one: a
+                value given in the clear would be kept with the workflow, and not be masked.
         """
         value = self._value(name)
         if value is None and default is not None:
             return default
+        if isinstance(value, str):
+            raise ValueError(
+                "input '%s' is a plain text: refer to a secret, such as $( config.%s )"
+                " of type secret" % (name, name)
+            )
         resolved = context.resolve_secret(value)
         if not isinstance(resolved, str) or not resolved:
             raise ValueError("input '%s' is no secret that has a value" % name)

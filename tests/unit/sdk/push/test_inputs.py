@@ -93,3 +93,11 @@ def test_given_secret_is_resolved(world):
 def test_given_secret_without_a_value_is_named(context, value):
     with pytest.raises(ValueError, match="input 'key' is no secret that has a value"):
         Given({"key": value}).secret(context, "key")
+
+
+def test_given_secret_in_the_clear_is_refused_without_showing_it(context):
+    with pytest.raises(
+        ValueError, match="input 'key' is a plain text: refer to a secret"
+    ) as caught:
+        Given({"key": "value-of-it"}).secret(context, "key")
+    assert "value-of-it" not in str(caught.value)
