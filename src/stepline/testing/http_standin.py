@@ -191,7 +191,8 @@ class HttpStandIn(StandIn):
         found = _VERSION.fullmatch(request.path)
         if found is None or not self._readable:
             raise RefusedError(404, "nothing can be read here")
-        data = self._state.content(found["path"], int(found["number"]), unquote(found["name"]))
+        name = unquote(found["name"])
+        data = self._state.content(found["path"], int(found["number"]), name=name)
         return Reply(200, data, {"Content-Type": "application/octet-stream"})
 
     def _told(self, path: str, version: HttpVersion) -> dict[str, Any]:

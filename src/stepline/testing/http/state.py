@@ -112,7 +112,7 @@ class HttpState:
         versions.append(version)
         return version
 
-    def content(self, path: str, number: int, name: str) -> bytes:
+    def content(self, path: str, number: int, *, name: str) -> bytes:
         """Return the bytes of a file of a version.
 
         Raises:
