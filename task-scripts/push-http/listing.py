@@ -42,6 +42,11 @@ class Entry(NamedTuple):
     status: str = ""
     message: str = ""
 
+    @property
+    def can_be_compared(self) -> bool:
+        """Return whether it is ready, and there is something to compare it by."""
+        return self.status == "" and bool(self.location or self.sha256 or self.files)
+
 
 def published_of(said: Mapping[str, Any], url: str, *, default_version: str = "") -> Published:
     """Return a version as the endpoint tells it.

@@ -6,7 +6,7 @@ from urllib.parse import quote, urljoin
 from answers import Answer
 from endpoint import Endpoint
 from listing import Entry, ToldFile, check_template, filled, merged, published_of
-from saying import echoed_digest, headers_of, remarks
+from saying import check_note, echoed_digest, headers_of, remarks
 
 from stepline_sdk.push import (
     Destination,
@@ -43,14 +43,17 @@ class Posted(Destination):
         self._oddity = ""
 
     def check(self, staged: Staged) -> None:
-        """Refuse an address for reading back that does not fit."""
+        """Refuse an address for reading back that does not fit, or a note."""
         check_template(self._template, several=len(staged.files) > 1)
+        check_note(staged)
         self._sent = staged.files
 
     def versions(self) -> list[Published]:
         """Return what the endpoint lists, and what it answered to this push."""
-        listed = self._listed() if self.shows_all else []
         own = self._answered
+        if own is not None and own.token.can_be_compared:
+            return [own]
+        listed = self._listed() if self.shows_all else []
         if own is None:
             return listed
         if any(each.mark == own.mark for each in listed):

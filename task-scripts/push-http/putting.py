@@ -7,7 +7,7 @@ from urllib.parse import urljoin
 from answers import BUSY, Answer, not_given, whole
 from endpoint import Endpoint
 from listing import check_template, filled
-from saying import echoed_digest, headers_of, remarks
+from saying import check_note, echoed_digest, headers_of, remarks
 
 from stepline_sdk.push import (
     Destination,
@@ -45,10 +45,11 @@ class Put(Destination):
         self._unreadable = ""
 
     def check(self, staged: Staged) -> None:
-        """Refuse more than one file."""
+        """Refuse more than one file, and what does not fit."""
         if len(staged.files) > 1:
             raise Refused("a PUT takes one file, for its address is the file's; use POST")
         check_template(self._template, several=False)
+        check_note(staged)
         [self._file] = staged.files.values()
         self._mark = staged.mark
 

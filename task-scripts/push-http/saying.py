@@ -7,8 +7,9 @@ from answers import Answer
 from endpoint import Endpoint
 from signing import digest_in
 
-from stepline_sdk.push import Staged
+from stepline_sdk.push import Refused, Staged
 
+MAX_NOTE = 4096  # bytes; servers take headers of 8 KiB in all, at least
 NOT_SIGNED = "the request is not signed, for the input 'signing_secret' is not given"
 READABLE = "the address does not start with https://: what is sent can be read on its way"
 
@@ -20,8 +21,24 @@ def headers_of(staged: Staged) -> dict[str, str]:
         "Stepline-Content": staged.mark.content,
     }
     if staged.note:
-        headers["Stepline-Note"] = quote(staged.note, safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~")
+        headers["Stepline-Note"] = encoded(staged.note)
     return headers
+
+
+def encoded(note: str) -> str:
+    """Return a note as it fits into a header: percent-encoded, most of ASCII left as it is."""
+    return quote(note, safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~")
+
+
+def check_note(staged: Staged) -> None:
+    """Refuse a note that is too long for a header.
+
+    Raises:
+        Refused: It is.
+    """
+    length = len(encoded(staged.note))
+    if length > MAX_NOTE:
+        raise Refused(f"the note is too long: {length} bytes of {MAX_NOTE}, percent-encoded")
 
 
 def remarks(endpoint: Endpoint) -> list[str]:

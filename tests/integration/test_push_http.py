@@ -188,7 +188,7 @@ FAULTS = [
     pytest.param(Refuse("ReadBack", 403, "not for you"), UNVERIFIED, 1, id="not-readable"),
     pytest.param(Refuse("ReadBack", 404, "not yet", times=2), VERIFIED, 1, id="served-late"),
     pytest.param(Cut("ReadBack", times=1), VERIFIED, 1, id="cut-read-back"),
-    pytest.param(Refuse("Look", 503, "down", after=1), UNVERIFIED, 1, id="then-down"),
+    pytest.param(Refuse("Look", 503, "down", after=1), VERIFIED, 1, id="then-not-asked"),
     pytest.param(wrong_answer, VERIFIED, 1, id="odd-answer"),
 ]
 
@@ -249,6 +249,20 @@ def test_version_of_somebody_else_in_between_is_not_written_over(serve, method):
     assert "somebody else published a version in between: 412" in ends[0].words
 
 
+def silent_at_first(request, answer):
+    """Take what is sent, and tell nothing at all."""
+    reply = answer(request)
+    return Reply(201) if request.operation == "Push" else reply
+
+
+def with_status(reply, status):
+    """Return an answer that tells a status of the newest version."""
+    told = json.loads(reply.data)
+    newest = told["versions"][0] if "versions" in told else told
+    newest.update(status=status, message="no wells in it")
+    return Reply(reply.status, json.dumps(told).encode(), {"Content-Type": "application/json"})
+
+
 # What an endpoint that shows nothing of what it has can be known to have done.
 UNLISTED = [
     pytest.param([], VERIFIED, 1, id="well"),
@@ -300,6 +314,82 @@ def test_dry_run_says_beforehand_what_cannot_be_known(serve):
     assert all(caveat in end.log for caveat in end.receipt["caveats"])
 
 
+@pytest.mark.parametrize(
+    "faults",
+    [
+        pytest.param([CutReply("Push"), Refuse("Look", 503, "down", after=1)], id="unclear"),
+        pytest.param([silent_at_first, Refuse("Look", 503, "down", after=1)], id="tells-nothing"),
+    ],
+)
+def test_endpoint_that_goes_down_after_the_upload_leaves_it_open(serve, faults):
+    with serve(faults=faults) as (standin, pusher):
+        end = pusher.push(ONE)
+        assert (end.outcome, received(standin)) == (UNVERIFIED, [ONE])
+    assert "down" in end.words
+
+
+def test_version_that_is_processed_is_waited_for(serve):
+    told = iter(["processing"] * 4)  # before, in the answer, and twice when asked again
+
+    def process(request, answer):
+        reply = answer(request)
+        status = next(told, "") if request.operation in ("Push", "Look") else ""
+        return with_status(reply, status) if status else reply
+
+    with serve() as (standin, pusher):
+        pusher.push(OTHER, workflow="other")
+        standin.faults.append(process)
+        end = pusher.push(ONE)
+        assert (end.outcome, received(standin)) == (VERIFIED, [OTHER, ONE])
+    assert next(told, None) is None
+
+
+def test_version_that_cannot_be_processed_is_published_but_unverified(serve):
+    def fail(request, answer):
+        reply = answer(request)
+        return with_status(reply, "failed") if request.operation == "Push" else reply
+
+    with serve(lists=False, faults=[fail]) as (standin, pusher):
+        end = pusher.push(ONE)
+        assert (end.outcome, received(standin)) == (UNVERIFIED, [ONE])
+    assert "could not process it: no wells in it" in end.words
+
+
+@pytest.mark.parametrize("way", ["location", "redirect"])
+def test_another_host_gets_neither_token_nor_signature(serve, way):
+    seen = []
+
+    def store(request, answer):
+        seen.append(set(request.headers))
+        return Reply(200, ONE["plate.csv"])
+
+    with HttpStandIn(faults=[store]) as other, serve() as (standin, pusher):
+        url = f"{other.url}/blobs/1"
+
+        def lead_there(request, answer):
+            reply = answer(request)
+            if request.operation == "Push" and way == "location":
+                told = {**json.loads(reply.data), "location": url}
+                return Reply(201, json.dumps(told).encode())
+            if request.operation == "ReadBack":
+                return Reply(302, b"", {"Location": url})
+            return reply
+
+        standin.faults.append(lead_there)
+        end = pusher.push(ONE, headers={"X-Key": REFERENCES["token"]})
+
+    assert end.outcome == VERIFIED, end.words
+    assert seen
+    assert not {"authorization", "stepline-signature", "x-key"} & set().union(*seen)
+
+
+def test_note_that_does_not_fit_is_refused(serve):
+    with serve() as (standin, pusher):
+        end = pusher.push(ONE, note="\u00b5" * 700)
+        assert (end.outcome, standin.calls) == (NOTHING, ())
+    assert "the note is too long: 4200 bytes of 4096" in end.words
+
+
 def silent(request, answer):
     """Take what is sent, and tell nothing but a number."""
     reply = answer(request)
@@ -318,7 +408,6 @@ STAGES = [
     ("POST", True, "Look", 0, "before"),
     ("POST", True, "Push", 0, "before"),
     ("POST", True, "Push", 0, "after"),
-    ("POST", True, "Look", 1, "before"),
     ("POST", True, "ReadBack", 0, "before"),
     ("POST", False, "Push", 0, "before"),
     ("POST", False, "Push", 0, "after"),
