@@ -23,7 +23,8 @@ PAGE = 200
 
 # The service says so of what is not there as well as of what one may not see.
 _NOT_SEEN = re.compile(r"Permission '\w+\.get' was denied")
-_BUSY = frozenset({408, 429, 500, 502, 503, 504})
+_TOO_MANY = 429
+_BUSY = frozenset({408, _TOO_MANY, 500, 502, 503, 504})
 
 
 class RefusedError(Exception):
@@ -55,10 +56,15 @@ def make_service() -> Any:
 
         MAX_UPLOAD_RESUME_ATTEMPTS = 3
         newest = None  # asked after the uploads, before the version is made
+        sent = False  # whether something was sent that may have made a version
 
         def with_retry(self, func: Any, *_: Any, **__: Any) -> Any:
             # A call whose answer is lost may have made a version; the push looks first.
-            return func
+            def once(request: Any) -> Any:
+                self.sent = self.sent or func.__name__.startswith("create_")
+                return func(request)
+
+            return once
 
         def _is_upload_successful(self, response: Any) -> bool:
             self.upload_answer = response
@@ -103,6 +109,14 @@ class Calls:
 
     def __init__(self, service: Any) -> None:
         self._service = service
+
+    def answer(self, call: str, arguments: list[Any]) -> dict[str, Any]:
+        """Return what a call gives, or the error that it ends with."""
+        self._service.sent = False
+        try:
+            return {"value": getattr(self, call)(*arguments)}
+        except Exception as error:  # noqa: BLE001  # handed to who asked
+            return {"error": described(error, sent=self._service.sent)}
 
     def sign_in(self) -> str:
         """Return the user's name."""
@@ -202,6 +216,7 @@ class Calls:
         """Save a kernel, unless there is another newest version by now."""
         there = _or_none(lambda: self.kernel(ref))
         _same(f"kernel {ref}", newest, there["version"] if there else 0)
+        self._service.sent = True
         answer = self._service.kernels_push(folder)
         if answer.error:
             raise RefusedError(answer.error)
@@ -313,8 +328,13 @@ def _is_no(error: BaseException) -> bool:
     return isinstance(error, (RefusedError, ValueError)) and not garbled
 
 
-def described(error: BaseException) -> dict[str, Any]:
-    """Return an error as the asking process gets it."""
+def described(error: BaseException, *, sent: bool) -> dict[str, Any]:
+    """Return an error as the asking process gets it.
+
+    Args:
+        error: The error.
+        sent: Whether something was sent before that may have made a version.
+    """
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None) or getattr(error, "status", None)
     words = " ".join(str(error).split()) or type(error).__name__
@@ -332,6 +352,7 @@ def described(error: BaseException) -> dict[str, Any]:
         "status": status,
         "words": words,
         "after_s": float(after) if after.isdecimal() else None,
+        "clear": not sent or status == _TOO_MANY,
     }
 
 
@@ -340,18 +361,20 @@ def serve(requests: Any, answers: Any) -> None:
     calls = None
     for line in requests:
         asked = json.loads(line)
-        try:
-            # What the client prints is for people at a terminal.
-            with redirect_stdout(io.StringIO()):
-                if calls is None:
-                    os.environ.update(asked.get("env", {}))
-                    calls = Calls(make_service())
-                value = getattr(calls, asked["call"])(*asked["arguments"])
-            answer = {"value": value}
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # handed to who asked
-            answer = {"error": described(error)}
+        # What the client prints is for people at a terminal.
+        with redirect_stdout(io.StringIO()):
+            try:
+                calls = calls or _signed_in(asked["env"])
+                answer = calls.answer(asked["call"], asked["arguments"])
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # handed to who asked
+                answer = {"error": described(error, sent=False)}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
+
+
+def _signed_in(credentials: dict[str, str]) -> Calls:
+    os.environ.update(credentials)
+    return Calls(make_service())
 
 
 if __name__ == "__main__":

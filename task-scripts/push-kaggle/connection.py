@@ -101,8 +101,8 @@ class Connection:
     def _exchange(self, asked: dict[str, Any], *, within_s: float) -> dict[str, Any]:
         if self._process is None:
             self._process = self._start()
-            # Handed over by the pipe, so that they are in no environment but its own.
-            asked = {**asked, "env": self._credentials}
+        # Handed over by the pipe, so that they are in no environment but the client's own.
+        asked = {**asked, "env": self._credentials}
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
@@ -161,7 +161,7 @@ def _told(error: dict[str, Any]) -> Exception:
     if error["kind"] == "missing":
         return Missing(f"Kaggle says: {words}")
     if error["kind"] == "again":
-        return TryAgain(f"Kaggle says: {words}", error["after_s"])
+        return TryAgain(f"Kaggle says: {words}", error["after_s"], clear=error["clear"])
     if status == 401:
         return Refused(f"Kaggle does not accept the credentials: {words}")
     return Refused(f"Kaggle says: {words}")

@@ -104,16 +104,31 @@ def unsealed(source: str) -> tuple[str, Mark | None]:
 
 
 def _parted(source: str) -> tuple[str, str]:
-    if source.lstrip().startswith("{"):
-        try:
-            notebook = _tidy(json.loads(source))
-            metadata = dict(notebook.get("metadata") or {})
-            seal = dict(metadata.pop("stepline", None) or {}).get("push", "")
-        except (ValueError, TypeError, AttributeError):
-            return source, ""
-        return _dumped({**notebook, "metadata": metadata}), str(seal)
-    lines = source.rstrip("\n").split("\n")
-    return "".join(f"{line}\n" for line in lines[:-1]), lines[-1]
+    """Return a source without its seal, and what may be the seal."""
+    notebook = _as_notebook(source)
+    if notebook is None:
+        lines = source.rstrip("\n").split("\n")
+        return "".join(f"{line}\n" for line in lines[:-1]), lines[-1]
+    metadata = notebook["metadata"]
+    seal = metadata.pop("stepline", None)
+    return _dumped(notebook), str(seal.get("push")) if isinstance(seal, dict) else ""
+
+
+def _as_notebook(source: str) -> dict[str, Any] | None:
+    try:
+        notebook = json.loads(source)
+    except ValueError:
+        return None
+    return _tidy(notebook) if _is_notebook(notebook) else None
+
+
+def _is_notebook(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("metadata") or {}, dict):
+        return False
+    cells = value.get("cells")
+    return isinstance(cells, list) and all(
+        isinstance(cell, dict) and isinstance(cell.get("metadata") or {}, dict) for cell in cells
+    )
 
 
 def _notebook(name: str, text: str) -> dict[str, Any]:
@@ -121,9 +136,9 @@ def _notebook(name: str, text: str) -> dict[str, Any]:
         notebook = json.loads(text)
     except ValueError as error:
         raise Refused(f"{name} is no notebook: {error}") from error
-    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
+    if not _is_notebook(notebook):
         raise Refused(f"{name} is no notebook: it has no cells")
-    return notebook
+    return dict(notebook)
 
 
 def _tidy(notebook: dict[str, Any]) -> dict[str, Any]:
