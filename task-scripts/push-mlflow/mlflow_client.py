@@ -16,12 +16,14 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 import requests
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException, RestException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking.client import MlflowClient
 from mlflow.utils import request_utils
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from stepline_sdk.push import Refused, TryAgain
+from stepline_sdk.push import Refused, RemoteFile, TryAgain
 
 _BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TRANSIENT = (
@@ -81,6 +83,37 @@ def connect(uri: str, sign_in: SignIn) -> MlflowClient:
     return MlflowClient(uri, uri)
 
 
+class Artifacts:
+    """The files of a run, without asking the server anew where they are for each of them.
+
+    Args:
+        client: Of the server.
+        run: The run.
+    """
+
+    def __init__(self, client: MlflowClient, run: Run) -> None:
+        self._store = get_artifact_repository(
+            run.info.artifact_uri, tracking_uri=client.tracking_uri
+        )
+
+    def write(self, folder: str) -> None:
+        """Send all files of a folder."""
+        self._store.log_artifacts(folder)
+
+    def walk(self, folder: str = "") -> Iterator[tuple[str, RemoteFile]]:
+        """Give the files with their paths."""
+        for entry in self._store.list_artifacts(folder or None):
+            if entry.is_dir:
+                yield from self.walk(entry.path)
+            else:
+                yield entry.path, RemoteFile(entry.file_size)
+
+    def fetch(self, name: str, path: str) -> None:
+        """Fetch a file to a path."""
+        # The public method hides what went wrong in the text of another error.
+        self._store._download_file(name, path)
+
+
 def place(client: MlflowClient, name: str) -> str:
     """Return what a receipt calls something at a server."""
     parts = urlsplit(client.tracking_uri)
@@ -88,8 +121,11 @@ def place(client: MlflowClient, name: str) -> str:
 
 
 @contextmanager
-def server_errors() -> Iterator[None]:
+def server_errors(what: str = "") -> Iterator[None]:
     """Turn what the client raises into what a push understands, with the server's words.
+
+    Args:
+        what: Said before the words, such as a file's name.
 
     Raises:
         Refused: The server says no.
@@ -98,7 +134,7 @@ def server_errors() -> Iterator[None]:
     try:
         yield
     except (MlflowException, requests.exceptions.RequestException, _BusyError) as error:
-        raise _meaning(error) from error
+        raise _meaning(error, f"{what}: " if what else "") from error
 
 
 def is_missing(error: Exception) -> bool:
@@ -166,20 +202,17 @@ def _after_s(response: requests.Response) -> float | None:
     return None
 
 
-def _meaning(error: BaseException) -> Exception:
+def _meaning(error: BaseException, before: str) -> Exception:
     for cause in _causes(error):
         if isinstance(cause, _BusyError):
-            return TryAgain(str(cause), cause.after_s)
+            return TryAgain(f"{before}{cause}", cause.after_s)
         if isinstance(cause, _TRANSIENT):
-            return TryAgain(f"{type(cause).__name__}: {cause}")
+            return TryAgain(f"{before}{type(cause).__name__}: {cause}")
+    words = before + " ".join(str(error).split())[:1000]
     garbled = isinstance(error, MlflowException) and error.get_http_status_code() == 500
     if garbled and not isinstance(error, RestException):
-        return TryAgain(_in_a_line(error))  # an answer that the client cannot read
-    return Refused(_in_a_line(error))
-
-
-def _in_a_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:1000]
+        return TryAgain(words)  # an answer that the client cannot read
+    return Refused(words)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -6,16 +6,15 @@ it by its mark and completes it.
 """
 
 import json
-import os
+import posixpath
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from mlflow.entities import Run
 from mlflow.tracking.client import MlflowClient
-from mlflow_client import is_there_already, place, server_errors
+from mlflow_client import Artifacts, is_there_already, place, server_errors
 from said import LONGEST_TAG, Said
 
 from stepline_sdk.push import Destination, Mark, Published, Refused, RemoteFile, Staged
@@ -53,6 +52,7 @@ class RunsInExperiment(Destination):
         self._said = said
         self._origin = origin
         self._run_name = run_name
+        self._stores: dict[str, Artifacts] = {}
         self.about = said.plain()
         self.ref = place(client, experiment)
 
@@ -61,6 +61,10 @@ class RunsInExperiment(Destination):
         for name in staged.files:
             if _MANGLED & set(name):
                 raise Refused(f"{name}: MLflow cannot keep a file with ?, # or % in its name")
+            folder, base = posixpath.split(name)
+            beside = [other for other in staged.files if other.startswith(f"{folder}/")]
+            if base == posixpath.basename(folder) and beside == [name]:
+                raise Refused(f"{name}: MLflow does not list a file alone in a folder of its name")
 
     def versions(self) -> Iterator[Published]:
         """Give the finished runs of pushes."""
@@ -87,15 +91,14 @@ class RunsInExperiment(Destination):
         differences = self._said.differences(run)
         if differences:
             raise Refused("; ".join(differences))
+        self._stores[run.info.run_id] = Artifacts(self._client, run)
         with server_errors():
-            return dict(self._artifacts(run.info.run_id, ""))
+            return dict(self._stores[run.info.run_id].walk())
 
     def download(self, published: Published, name: str, path: str) -> None:
         """Fetch an artifact."""
-        with TemporaryDirectory(dir=os.path.dirname(path)) as folder:
-            with server_errors():
-                fetched = self._client.download_artifacts(published.token, name, folder)
-            os.replace(fetched, path)
+        with server_errors(name):
+            self._stores[published.token].fetch(name, path)
 
     def finish(self, published: Published) -> dict[str, Any]:
         """Close runs that killed tries of the same push have left open."""
@@ -170,7 +173,7 @@ class RunsInExperiment(Destination):
         with self._failed_unless_written(run.info.run_id):
             for batch in self._said.batches(run.info.start_time):
                 self._client.log_batch(run.info.run_id, **batch)
-            self._client.log_artifacts(run.info.run_id, staged.folder)
+            Artifacts(self._client, run).write(staged.folder)
         with server_errors():
             self._client.set_terminated(run.info.run_id, FINISHED)
         return run
@@ -202,13 +205,6 @@ class RunsInExperiment(Destination):
             with suppress(Exception), server_errors():
                 self._client.set_terminated(run_id, "FAILED")
             raise
-
-    def _artifacts(self, run_id: str, folder: str) -> Iterator[tuple[str, RemoteFile]]:
-        for entry in self._client.list_artifacts(run_id, folder or None):
-            if entry.is_dir:
-                yield from self._artifacts(run_id, entry.path)
-            else:
-                yield entry.path, RemoteFile(entry.file_size)
 
 
 def _origin_tags(origin: dict[str, Any]) -> dict[str, str]:

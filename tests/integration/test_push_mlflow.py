@@ -294,7 +294,7 @@ def test_push_run_that_is_refused_half_way_says_that_it_failed(runner, mlflow_se
 DOUBTFUL = {
     "other bytes": (lambda: [WrongBytes(GET_FILE)], "plate.csv has the SHA-256"),
     "not to be listed": (lambda: [Refuse(LIST, 403, "not yours")], "not yours"),
-    "not to be fetched": (lambda: [Refuse(GET_FILE, 404, "gone")], "cannot be read back"),
+    "not to be fetched": (lambda: [Refuse(GET_FILE, 404, "gone")], "plate.csv: 404 Client Error"),
     "alias refused": (lambda: [Refuse(ALIAS, 403, "not yours")], "what comes last failed"),
     "not to be seen after an error": (
         lambda: [
@@ -463,10 +463,22 @@ def test_push_model_of_wrong_input_names_it(modeller, proxy, changes, words):
     assert proxy.calls == ()
 
 
-def test_push_run_of_a_file_that_mlflow_would_rename_is_refused(runner, mlflow_server, name):
-    end = runner.push({"50%41.csv": b"x"})
-    assert (end.outcome, "with ?, # or % in its name" in end.words) == (NOTHING, True)
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("50%41.csv", "with ?, # or % in its name"), ("a/b/b", "alone in a folder of its name")],
+)
+def test_push_run_of_a_file_that_mlflow_would_not_show_is_refused(
+    runner, mlflow_server, name, path, words
+):
+    end = runner.push({path: b"x", "other": b"y"})
+    assert (end.outcome, words in end.words) == (NOTHING, True)
     assert mlflow_server.experiment(name) is None
+
+
+def test_push_run_of_names_that_mlflow_keeps_as_they_are(runner, mlflow_server, name):
+    files = {"semi;colon & x=1+2.txt": b"1", "b/b": b"2", "b/c": b"3", "a/b/b/c": b"4"}
+    assert runner.push(files).outcome == VERIFIED
+    assert len(finished(mlflow_server, name, files)) == 1
 
 
 def test_push_run_to_a_deleted_experiment_says_so(runner, mlflow_server, name):
