@@ -435,6 +435,20 @@ def test_kill_and_retry_leave_one_version(serve, method, lists, operation, nth, 
         assert received(standin) == [files]
 
 
+@pytest.mark.parametrize(("method", "lists"), [("POST", True), ("POST", False), ("PUT", True)])
+def test_upload_of_a_killed_task_that_lands_after_the_retry_makes_no_other(serve, method, lists):
+    hold = Hold({"POST": "Push", "PUT": "Put"}[method], times=1)
+    with serve(method, lists=lists, faults=[hold]) as (standin, pusher):
+        with pusher.pushing(ONE, timeout_s=30.0) as ends:
+            assert hold.reached.wait(20)
+            kill_tasks()
+            end = pusher.push(ONE)
+            hold.release()
+
+        assert [each.outcome == VERIFIED for each in (*ends, end)] == [False, True]
+        assert received(standin) == [ONE]
+
+
 def test_killed_worker_and_retry_leave_one_version(serve):
     hold = Hold("Push", before_effect=False)
     with serve(faults=[hold]) as (standin, pusher):
