@@ -305,7 +305,9 @@ class _Push:
     # Words.
 
     def _nothing(self, error: Exception) -> str:
-        return "nothing was published to %s: %s" % (self._place, _words(error))
+        # What an earlier try of the same push left is known only where all is shown.
+        by = "" if self._destination.shows_all else "by this try "
+        return "nothing was published %sto %s: %s" % (by, self._place, _words(error))
 
     def _doubtful(self, words: str) -> str:
         return "it is not known whether %s was published to: %s" % (self._place, words)

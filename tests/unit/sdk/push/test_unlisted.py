@@ -72,8 +72,9 @@ def test_retry_without_what_was_answered_makes_one_version(world, closed):
 def test_end_says_nothing_published_only_where_that_is_certain(world, closed, errors, end):
     closed.trouble["upload"] = list(errors)
 
-    with pytest.raises(end, match=str(errors[-1])):
+    with pytest.raises(end, match=str(errors[-1])) as caught:
         pushed(world, closed)
+    assert ("nothing was published by this try" in str(caught.value)) == (end is NotPublished)
 
 
 @pytest.mark.parametrize("dry_run", [True, False], ids=["dry", "wet"])
