@@ -36,7 +36,8 @@ class VersionsInBucket(Destination):
     """
 
     kind = "s3"
-    transfer = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART)
+    # Each part on its way is in memory.
+    transfer = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=4)
 
     def __init__(
         self,
