@@ -134,7 +134,7 @@ class Given:
                 value given in the clear would be kept with the workflow, and not be masked.
         """
         value = self._value(name)
-        if value is None and default is not None:
+        if value in (None, "") and default is not None:
             return default
         if isinstance(value, str):
             raise ValueError(
