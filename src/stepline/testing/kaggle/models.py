@@ -49,7 +49,7 @@ class Models:
             raise RefusedError(404, f"Model {ref} has no variation {name}")
         return variations[name]
 
-    def version(self, ref: str, name: str, number: int | None) -> ModelVersion:
+    def version(self, ref: str, name: str, *, number: int | None) -> ModelVersion:
         """Return a version of a variation, by default the newest.
 
         Raises:
@@ -256,7 +256,7 @@ class ModelAnswers:
     def _version(self, request: KaggleRequest) -> ModelVersion:
         number = request.parameters.get("versionNumber")
         return self._models.version(
-            _ref(request), _name(request), None if number is None else int(number)
+            _ref(request), _name(request), number=None if number is None else int(number)
         )
 
     def _own_ref(self, request: KaggleRequest) -> str:

@@ -47,11 +47,14 @@ class Blob:
     size: int
     data: bytes = field(default=b"", repr=False)
     complete: bool = False
+    _digest: tuple[bytes | None, str] = field(default=(None, ""), repr=False, compare=False)
 
     @property
     def sha256(self) -> str:
         """Return the digest, in hex, of the bytes received so far."""
-        return hashlib.sha256(self.data).hexdigest()
+        if self._digest[0] is not self.data:  # reckoned once for the same bytes
+            self._digest = (self.data, hashlib.sha256(self.data).hexdigest())
+        return self._digest[1]
 
     def to_plain(self) -> dict[str, Any]:
         """Return everything but the bytes."""

@@ -81,7 +81,7 @@ class KaggleState:
         blob = self.upload(token)
         if offset > len(blob.data):
             raise RefusedError(400, f"{blob.name}: bytes {len(blob.data)}-{offset} are missing")
-        merged = blob.data[:offset] + data
+        merged = blob.data[:offset] + data if offset else data
         if len(merged) > blob.size:
             raise RefusedError(400, f"{blob.name}: {blob.size} bytes announced, more sent")
         if blob.complete and merged != blob.data:
