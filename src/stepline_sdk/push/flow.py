@@ -101,7 +101,7 @@ class _Push:
             staged = self._staged(folder, files, note)
             versions = self._ask(self._versions)
         except Exception as error:
-            raise NotPublished(self._nothing(error)) from error
+            raise NotPublished(self._nothing(error)) from _untold(error)
         planned = receipts.plan(self._destination, staged, started_at=started_at)
         newest = versions[0] if versions else None
         earlier = self._earlier(versions, staged)
@@ -196,8 +196,8 @@ class _Push:
             asked = getattr(error, "after_s", None) or 0.0
             if not left or not isinstance(error, TryAgain) or asked > LONGEST_WAIT_S:
                 if unclear and not self._destination.shows_all:
-                    raise Unverified(self._doubtful(_words(error))) from error
-                raise NotPublished(self._nothing(error)) from error
+                    raise Unverified(self._doubtful(_words(error))) from _untold(error)
+                raise NotPublished(self._nothing(error)) from _untold(error)
             self._log("not taken: %s; trying again" % error)
             time.sleep(max(pause, asked))
             pause = min(2 * pause, _LONGEST_PAUSE_S)
@@ -227,7 +227,7 @@ class _Push:
                 return None
             known = "whether it was published cannot be seen"
             words = "%s; %s: %s" % (error, known, trouble) if error else "%s: %s" % (known, trouble)
-            raise Unverified(self._doubtful(words)) from trouble
+            raise Unverified(self._doubtful(words)) from _untold(trouble)
 
     def _with_key(self, key: str) -> Published | None:
         for version in self._versions():
@@ -244,7 +244,7 @@ class _Push:
             )
         except Exception as error:
             words = "the platform could not process it: %s" % error
-            raise Unverified(self._there(published, words), published) from error
+            raise Unverified(self._there(published, words), published) from _untold(error)
         if not ready:
             words = "the platform is not done with it after %g s" % self._wait_s
             raise Unverified(self._there(published, words), published)
@@ -256,7 +256,7 @@ class _Push:
                 how, differences = self._ask(lambda: compare(self._destination, staged, published))
             except Exception as error:
                 words = "it cannot be read back: %s" % error
-                raise Unverified(self._there(published, words), published) from error
+                raise Unverified(self._there(published, words), published) from _untold(error)
             if not differences:
                 return how
             time.sleep(self._destination.pause_s)  # what is served may lag behind what is kept
@@ -269,7 +269,7 @@ class _Push:
         except Exception as error:
             words = "%s version %s is there and verified, but what comes last failed: %s"
             detail = words % (self._place, published.version, _words(error))
-            raise Unverified(detail, published) from error
+            raise Unverified(detail, published) from _untold(error)
 
     # Patience.
 
@@ -327,6 +327,11 @@ def _is_no(error: Exception) -> bool:
 def _is_clear(error: Exception | None) -> bool:
     """Return whether it is certain that an upload with that end was not taken."""
     return isinstance(error, Refused) or (isinstance(error, TryAgain) and error.clear)
+
+
+def _untold(error: Exception) -> Exception | None:
+    """Return an error whose traceback tells more than its words do."""
+    return None if isinstance(error, (Refused, TryAgain)) else error
 
 
 def _words(error: Exception) -> str:
