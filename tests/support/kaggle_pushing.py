@@ -23,7 +23,7 @@ for _each in (KaggleDataset, KaggleKernel, KaggleModel):
     _each.pause_s = 0.05
     _each.settle_s = 0.6
     _each.tries = 3
-connection.CALL_S = 5.0
+connection.CALL_S = 30.0
 """
 
 # Kaggle's client takes most of a second to import. Here the worker imports it once, and each
