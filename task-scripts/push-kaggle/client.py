@@ -55,7 +55,7 @@ def make_service() -> Any:
         """The client, which says what it would pass over and does nothing twice by itself."""
 
         MAX_UPLOAD_RESUME_ATTEMPTS = 3
-        newest = None  # asked after the uploads, before the version is made
+        newest: Any = None  # asked after the uploads, before the version is made
         sent = False  # whether something was sent that may have made a version
 
         def with_retry(self, func: Any, *_: Any, **__: Any) -> Any:

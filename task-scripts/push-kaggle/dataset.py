@@ -7,11 +7,11 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from connection import Connection
-from names import DATASET_LICENCES, check_files, check_length, check_licence
+from names import DATASET_LICENCES, UNGUARDED, check_files, check_length, check_licence
 
 from stepline_sdk.push import Destination, Published, Refused, RemoteFile, Staged, find_mark
 
@@ -85,6 +85,10 @@ class KaggleDataset(Destination):
         published = [self._published(version, there["description"]) for version in listed]
         self._newest = published[0].version if published else ""
         return published
+
+    def caveats(self) -> Sequence[str]:
+        """Return what cannot be held; the name of a new dataset is held by Kaggle."""
+        return [UNGUARDED] if self._newest else []
 
     def upload(self, staged: Staged, newest: Published | None) -> None:
         """Make the dataset, or a version of it."""

@@ -8,11 +8,11 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from connection import Connection
-from names import check_length
+from names import UNGUARDED, check_length
 
 from stepline_sdk.push import (
     Destination,
@@ -219,6 +219,10 @@ class KaggleKernel(Destination):
         source, mark = unsealed(there["source"])
         url = f"https://www.kaggle.com/code/{self.ref}"
         return [Published(self.ref, str(there["version"]), url, mark, source)]
+
+    def caveats(self) -> Sequence[str]:
+        """Return what cannot be held."""
+        return [UNGUARDED]
 
     def upload(self, staged: Staged, newest: Published | None) -> None:
         """Save the kernel, which starts its run."""

@@ -8,11 +8,11 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from connection import Connection
-from names import MODEL_LICENCES, check_files, check_length, check_licence
+from names import MODEL_LICENCES, UNGUARDED, check_files, check_length, check_licence
 
 from stepline_sdk.push import Destination, Mark, Published, Refused, RemoteFile, Staged
 
@@ -76,6 +76,7 @@ class KaggleModel(Destination):
         self._most_bytes = most_bytes
         self._wait_s = wait_s
         self._sent = 0
+        self._is_there = False
         self._fetched: tuple[str, str] = ("", "")
 
     def check(self, staged: Staged) -> None:
@@ -99,12 +100,17 @@ class KaggleModel(Destination):
             now, asked = ("private", "public") if private else ("public", "private")
             raise Refused(f"the model {owner}/{model} is {now}, and was to be {asked}")
         numbers = self._kaggle.find("model_versions", self.ref) or []
+        self._is_there = bool(numbers)
         if numbers:
             self._wait_for_files(numbers[0])
         return [
             self._published(number, looked_at=place < _LOOKED_AT)
             for place, number in enumerate(numbers)
         ]
+
+    def caveats(self) -> Sequence[str]:
+        """Return what cannot be held; the name of a new variation is held by Kaggle."""
+        return [UNGUARDED] if self._is_there else []
 
     def upload(self, staged: Staged, newest: Published | None) -> None:
         """Make the model and its variation where they are missing, or a version."""

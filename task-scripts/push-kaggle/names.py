@@ -49,6 +49,11 @@ MODEL_LICENCES = frozenset(
     }
 )
 
+UNGUARDED = (
+    "Kaggle takes a version whatever the newest one is: what somebody else publishes in the very "
+    "moment of the upload is not noticed, and stays as the version before"
+)
+
 # Files that the client reads for itself and leaves behind.
 _RESERVED = re.compile(
     r"(dataset|kernel|model|model-instance)-metadata\.json|datapackage\.json"

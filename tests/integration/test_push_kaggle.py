@@ -95,6 +95,7 @@ def test_push_dataset_of_other_content_is_a_version_and_of_the_same_nothing_new(
         ("2", False),
         ("1", False),
     ]
+    assert [len(end.receipt["caveats"]) for end in ends] == [0, 1, 1, 1]
     assert published(kaggle) == [FILES, MORE]
     assert kaggle.datasets[REF].current.notes.startswith("again [stepline push=")
 
