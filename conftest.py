@@ -1,3 +1,7 @@
 """Load our own pytest plugin; pyproject.toml keeps it from loading before coverage starts."""
 
-pytest_plugins = ["stepline.testing.pytest_plugin", "tests.support.engines"]
+pytest_plugins = [
+    "stepline.testing.pytest_plugin",
+    "tests.support.engines",
+    "tests.support.parallel",
+]

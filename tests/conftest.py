@@ -4,7 +4,7 @@ import os
 import signal
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pytest
 
@@ -65,6 +65,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             pythons.update((v, None) for name, v in report.user_properties if name == "python")
     if pythons:
         terminalreporter.line(f"other Pythons: {', '.join(pythons)}")
+    processes = terminalreporter.config.getoption("numprocesses", None) or 1
+    if processes > 1:
+        terminalreporter.line(
+            f"seconds of {processes} processes, which share the machine, added up:"
+        )
     for part in sorted(seconds):
         terminalreporter.line(f"{part}: {len(tests[part])} tests in {seconds[part]:.1f} s")
 
@@ -73,9 +78,3 @@ def part_of(nodeid: str) -> str:
     """Return the folder of ``tests`` that a test belongs to, such as ``unit``."""
     parts = PurePosixPath(nodeid.split("::")[0]).parts
     return parts[1] if len(parts) > 2 and parts[0] == "tests" else "other"
-
-
-@pytest.fixture(scope="session")
-def stepline_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for STEPLINE_CACHE_DIR, so that an environment is made once in a test session."""
-    return tmp_path_factory.mktemp("stepline-cache")
