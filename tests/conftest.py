@@ -6,15 +6,19 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+import hypothesis
 import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse names in STEPLINE_REQUIRE that no test could carry."""
+    """Prepare the process, and refuse names in STEPLINE_REQUIRE that no test could carry."""
     # What the tests start inherits them, also below a program that ignores them, such as nohup,
     # or a shell that started us in the background.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The machine may be busy with other tests: what takes long is bounded elsewhere.
+    hypothesis.settings.register_profile("suite", deadline=None)
+    hypothesis.settings.load_profile("suite")
     known = {line.split(":")[0].split("(")[0] for line in config.getini("markers")}
     unknown = required_markers() - known
     if unknown:

@@ -232,10 +232,11 @@ def test_environment_whose_making_was_cut_off_is_made_anew(cache, script, tmp_pa
     begun, late = tmp_path / "begun", tmp_path / "late"
     script.write(
         "init/before_install",
-        f"test -e {begun} && exit 0\ntouch {begun}\nsleep 1\necho late > rest; touch {late}\n",
+        f"test -e {begun} && exit 0\ntouch {begun}\nsleep 3\necho late > rest; touch {late}\n",
     )
     process = make_elsewhere(cache, script)
     assert wait_until(begun.exists, seconds=60)
+    time.sleep(0.5)  # until the platform, which may have been slower than the hook, waits for it
     process.send_signal(number)
     process.communicate(timeout=60)
     assert number == signal.SIGKILL or made(cache) == []
