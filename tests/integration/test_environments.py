@@ -137,11 +137,13 @@ def test_environment_has_bytecode_which_workers_do_not_write(environments, scrip
 
 def test_environment_is_found_again_in_milliseconds(environments, cache, script):
     first = environments.get(script.version())
-    fresh = Environments(cache, environ=dict(os.environ), allow_hooks=False)
-    begin = time.perf_counter()
-    again = fresh.get(script.version())
-    assert time.perf_counter() - begin < 0.02
-    assert again == first
+    times = []
+    for _ in range(5):
+        fresh = Environments(cache, environ=dict(os.environ), allow_hooks=False)
+        begin = time.perf_counter()
+        assert fresh.get(script.version()) == first
+        times.append(time.perf_counter() - begin)
+    assert min(times) < 0.02  # the others may have waited for their turn on a busy machine
 
 
 def test_environment_is_shared_by_scripts_that_require_the_same(environments, tmp_path):
