@@ -16,6 +16,10 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 	--no-annotate --no-emit-index-url --custom-compile-command 'make lock' \
 	$(if $(UPGRADE),--upgrade)
 
+# Processes that share the tests. Most tests wait for others, so there is one more than there are
+# cores; with more than four, the one that has the container engine would be the last to end.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); echo $$((n < 3 ? n + 1 : 4)))
+
 .PHONY: help demo test lint format bench crash lock clean python
 .DEFAULT_GOAL := help
 
@@ -39,8 +43,8 @@ python:
 demo: $(READY)  ## Run an example on its real input and show what happened; KAGGLE=real uses an account
 	@$(BIN)/python examples/push-to-kaggle/demo.py $(if $(KAGGLE),--kaggle $(KAGGLE))
 
-test: lint  ## Check the code and run all tests, with coverage
-	@$(BIN)/python -m pytest --cov
+test: lint  ## Check the code and run all tests, with coverage, in WORKERS processes
+	@$(BIN)/python -m pytest --cov -n $(WORKERS) --dist loadfile --durations 25
 
 lint: $(READY)  ## Check style, types and the direction of imports
 	@$(BIN)/ruff check --quiet

@@ -3,5 +3,6 @@
 pytest_plugins = [
     "stepline.testing.pytest_plugin",
     "tests.support.engines",
+    "tests.support.parallel",
     "tests.support.push_servers",
 ]

@@ -4,17 +4,21 @@ import os
 import signal
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
+import hypothesis
 import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse names in STEPLINE_REQUIRE that no test could carry."""
+    """Prepare the process, and refuse names in STEPLINE_REQUIRE that no test could carry."""
     # What the tests start inherits them, also below a program that ignores them, such as nohup,
     # or a shell that started us in the background.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The machine may be busy with other tests: what takes long is bounded elsewhere.
+    hypothesis.settings.register_profile("suite", deadline=None)
+    hypothesis.settings.load_profile("suite")
     known = {line.split(":")[0].split("(")[0] for line in config.getini("markers")}
     unknown = required_markers() - known
     if unknown:
@@ -65,6 +69,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             pythons.update((v, None) for name, v in report.user_properties if name == "python")
     if pythons:
         terminalreporter.line(f"other Pythons: {', '.join(pythons)}")
+    processes = terminalreporter.config.getoption("numprocesses", None) or 1
+    if processes > 1:
+        terminalreporter.line(
+            f"seconds of {processes} processes, which share the machine, added up:"
+        )
     for part in sorted(seconds):
         terminalreporter.line(f"{part}: {len(tests[part])} tests in {seconds[part]:.1f} s")
 
@@ -73,9 +82,3 @@ def part_of(nodeid: str) -> str:
     """Return the folder of ``tests`` that a test belongs to, such as ``unit``."""
     parts = PurePosixPath(nodeid.split("::")[0]).parts
     return parts[1] if len(parts) > 2 and parts[0] == "tests" else "other"
-
-
-@pytest.fixture(scope="session")
-def stepline_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for STEPLINE_CACHE_DIR, so that an environment is made once in a test session."""
-    return tmp_path_factory.mktemp("stepline-cache")

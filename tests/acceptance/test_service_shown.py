@@ -203,11 +203,11 @@ def test_log_records_of_several_lines_are_indented_and_steer_no_terminal(served,
 # How far an upload is.
 
 
-@pytest.fixture
-def slow(served):
+@pytest.fixture(params=[0.3], ids=["0.3 s"])
+def slow(served, request):
     """Variables that lead to the service by a way on which everything takes its time."""
     port = int(re.search(r":(\d+)/", served.auth["api_url"])[1])
-    proxy = CuttingProxy(port, pause_s=0.3)
+    proxy = CuttingProxy(port, pause_s=request.param)
     yield {
         "STEPLINE_API_URL": f"http://127.0.0.1:{proxy.port}/v1",
         "STEPLINE_AUTH_TOKEN": served.auth["auth_token"],
@@ -227,6 +227,8 @@ def test_upload_shows_how_far_it_is_on_a_terminal_alone(served, stepline, slow):
     assert stepline("upload", "large.bin", "--path", "again.bin", **slow)[1] == ""
 
 
+# Long enough for a busy machine to begin to draw.
+@pytest.mark.parametrize("slow", [1.5], indirect=True, ids=["1.5 s"])
 def test_upload_of_a_small_file_shows_that_it_waits(served, slow):
     project = served.project
     project.write("small.txt", "x")

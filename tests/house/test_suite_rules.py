@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 CONFTEST = Path(__file__).parents[1] / "conftest.py"
+PARALLEL = Path(__file__).parents[1] / "support" / "parallel.py"
 
 SKIPPED_KAGGLE_TEST = """
     import pytest
@@ -101,3 +102,31 @@ def test_summary_names_the_pythons_that_tests_ran_on(suite, monkeypatch):
             record_property("python", version)
     """)
     suite.runpytest().stdout.fnmatch_lines("other Pythons: 3.7, 3.9")
+
+
+@pytest.mark.parametrize(
+    ("mark", "processes"),
+    [
+        pytest.param("", 2, id="files of their own"),
+        pytest.param("pytestmark = pytest.mark.docker", 1, id="engine"),
+    ],
+)
+def test_parallel_files_share_a_process_where_they_need_the_engine(pytester, mark, processes):
+    pytester.makeconftest(PARALLEL.read_text())
+    pytester.makeini("[pytest]\nmarkers =\n  docker\n")
+    text = f"import pytest\n{mark}\n\ndef test_it():\n    pass\n"
+    pytester.makepyfile(test_a=text, test_b=text)
+    done = pytester.runpytest_subprocess("-v", "-n", "2", "--dist", "loadfile", "-pno:stepline")
+    done.assert_outcomes(passed=2)
+    found = {line.split()[0] for line in done.outlines if " PASSED " in line}
+    assert len(found) == processes, done.outlines
+
+
+def test_parallel_processes_share_a_folder(pytester):
+    pytester.makeconftest(PARALLEL.read_text())
+    text = "def test_it(shared_folder):\n    print('at', shared_folder)\n"
+    pytester.makepyfile(test_a=text, test_b=text)
+    words = ("-n", "2", "--dist", "loadfile", "-rP", "-pno:stepline")
+    done = pytester.runpytest_subprocess(*words)
+    done.assert_outcomes(passed=2)
+    assert len({line for line in done.outlines if line.startswith("at ")}) == 1

@@ -137,11 +137,13 @@ def test_environment_has_bytecode_which_workers_do_not_write(environments, scrip
 
 def test_environment_is_found_again_in_milliseconds(environments, cache, script):
     first = environments.get(script.version())
-    fresh = Environments(cache, environ=dict(os.environ), allow_hooks=False)
-    begin = time.perf_counter()
-    again = fresh.get(script.version())
-    assert time.perf_counter() - begin < 0.02
-    assert again == first
+    times = []
+    for _ in range(5):
+        fresh = Environments(cache, environ=dict(os.environ), allow_hooks=False)
+        begin = time.perf_counter()
+        assert fresh.get(script.version()) == first
+        times.append(time.perf_counter() - begin)
+    assert min(times) < 0.02  # the others may have waited for their turn on a busy machine
 
 
 def test_environment_is_shared_by_scripts_that_require_the_same(environments, tmp_path):
@@ -232,10 +234,11 @@ def test_environment_whose_making_was_cut_off_is_made_anew(cache, script, tmp_pa
     begun, late = tmp_path / "begun", tmp_path / "late"
     script.write(
         "init/before_install",
-        f"test -e {begun} && exit 0\ntouch {begun}\nsleep 1\necho late > rest; touch {late}\n",
+        f"test -e {begun} && exit 0\ntouch {begun}\nsleep 3\necho late > rest; touch {late}\n",
     )
     process = make_elsewhere(cache, script)
     assert wait_until(begun.exists, seconds=60)
+    time.sleep(0.5)  # until the platform, which may have been slower than the hook, waits for it
     process.send_signal(number)
     process.communicate(timeout=60)
     assert number == signal.SIGKILL or made(cache) == []

@@ -42,10 +42,20 @@ def own_folder(slim_base, images_dir):
     if os.geteuid():
         pytest.skip("only root can be somebody else")
     with tempfile.TemporaryDirectory(prefix="stepline-user-", dir="/tmp") as folder:
-        shutil.copytree(images_dir, f"{folder}/images", ignore=shutil.ignore_patterns("roots"))
+        copy_bases(slim_base, images_dir, Path(folder, "images"))
         for path in [folder, *Path(folder).rglob("*")]:
             os.chown(path, USER, USER, follow_symlinks=False)
         yield Path(folder)
+
+
+def copy_bases(images, source, target):
+    """Copy the base images of a folder of images; other tests may be at work in it."""
+    layers = {layer.digest for base in images.bases() for layer in base.image.layers}
+    names = {f"{digest.removeprefix('sha256:')}.tar" for digest in layers}
+    shutil.copytree(source / "notes" / "bases", target / "notes" / "bases")
+    (target / "layers").mkdir()
+    for name in names:
+        shutil.copyfile(source / "layers" / name, target / "layers" / name)
 
 
 @pytest.mark.sandbox

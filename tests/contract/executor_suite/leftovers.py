@@ -24,7 +24,7 @@ SCRIPTS = {
 
 def is_gone(path: Path) -> bool:
     """Tell whether the process that wrote its id ends."""
-    return wait_until(lambda: writer_of(path) is None, seconds=2)
+    return wait_until(lambda: writer_of(path) is None, seconds=10)
 
 
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())

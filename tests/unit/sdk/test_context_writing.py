@@ -56,7 +56,9 @@ def test_write_file_read_stream_can_be_written_on(attempt, world):
     assert attempt.written(pointer) == world.input_bytes
 
 
-@pytest.mark.parametrize("content", [None, 5, ["a"], object()], ids=short)
+@pytest.mark.parametrize(
+    "content", [None, 5, ["a"], object()], ids=["none", "number", "list", "object"]
+)
 def test_write_file_other_content_is_refused(context, content):
     with pytest.raises(TypeError, match="not text, bytes, a stream or a dict"):
         context.write_file(content, "out.txt", "PROCESSED")

@@ -19,7 +19,7 @@ def sleeper(tmp_path):
 
 
 def test_process_that_stays_is_overdue(tmp_path, sleeper, monkeypatch):
-    monkeypatch.setattr(processes, "LONGEST_S", 0.05)
+    monkeypatch.setattr(processes, "LONGEST_S", 1.0)
     leftovers = Leftovers(str(tmp_path))
     leftovers.note()
     leftovers.look()
