@@ -5,6 +5,7 @@ Each is made once, by uv: that of a lock file for all sessions, that of a task s
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -36,10 +37,13 @@ def locked_environment(config: pytest.Config, name: str) -> Path:
     locked = ROOT / "requirements" / f"{name}.txt"
     ready, wanted = folder / "ready", sys.version + locked.read_text()
     python = folder / "venv" / "bin" / "python"
-    if not ready.exists() or ready.read_text() != wanted:
-        _uv("venv", "--quiet", "--clear", "--python", sys.executable, folder / "venv")
-        _uv("pip", "install", "--quiet", "--python", python, "-r", locked)
-        ready.write_text(wanted)
+    with open(folder / "lock", "w") as lock:
+        # Another process of the session may be making it.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ready.exists() or ready.read_text() != wanted:
+            _uv("venv", "--quiet", "--clear", "--python", sys.executable, folder / "venv")
+            _uv("pip", "install", "--quiet", "--python", python, "-r", locked)
+            ready.write_text(wanted)
     return python
 
 
