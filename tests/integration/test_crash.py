@@ -39,7 +39,7 @@ def crash(*words, cache, temporary):
 def test_crash_at_every_commit_and_at_random_loses_nothing(tmp_path, stepline_cache):
     words = ("--every-point", "--kills", "60")
     code, report, _ = crash(*words, cache=stepline_cache, temporary=tmp_path)
-    assert (code, report["findings"]) == (0, {})
+    assert (code, report["findings"]) == (0, {}), json.dumps(report["findings"], indent=1)
     assert set(report["counts"]) == {kind.value for kind in Kind}
     assert report["kills"] >= 60 + 2 * len(report["commitPoints"])
     points = "\n".join(report["commitPoints"])
