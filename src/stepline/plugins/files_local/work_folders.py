@@ -55,9 +55,29 @@ def _removed(folder: str) -> bool:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        remove(folder)
+        return _emptied(folder)
     except OSError:
         return False
     finally:
         os.close(descriptor)
-    return True
+
+
+def _emptied(folder: str) -> bool:
+    """Remove a folder, its lock last: without one nobody would know whose it is.
+
+    Returns:
+        Whether it is gone; the lock stays with what cannot be removed.
+
+    Raises:
+        OSError: A file in it cannot be removed.
+    """
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        if os.path.isdir(path) and not os.path.islink(path):
+            remove(path)
+        elif name != LOCK_NAME:
+            os.unlink(path)
+    if os.listdir(folder) != [LOCK_NAME]:
+        return False
+    remove(folder)
+    return not os.path.exists(folder)

@@ -32,6 +32,36 @@ def killed(tmp_path):
         process.kill()
 
 
+SWEEP = """
+import os, sys
+from stepline.plugins.files_local.work_folders import sweep_stale
+
+left, unlink = int(sys.argv[2]), os.unlink
+
+def killed_in_time(*arguments, **options):
+    global left
+    if left == 0:
+        os.kill(os.getpid(), 9)
+    left -= 1
+    unlink(*arguments, **options)
+
+os.unlink = killed_in_time
+sweep_stale(sys.argv[1], "out")
+"""
+
+
+@pytest.mark.parametrize("removals", range(4))
+def test_sweep_that_is_killed_is_completed_by_the_next(tmp_path, killed, removals):
+    killed.kill()
+    killed.wait(timeout=20)
+    for name in ("a", "z"):
+        (tmp_path / ".out.work-1" / name).touch()
+    words = [sys.executable, "-c", SWEEP, str(tmp_path), str(removals)]
+    assert subprocess.run(words, check=False).returncode == -9
+    assert sweep_stale(str(tmp_path), "out") == [str(tmp_path / ".out.work-1")]
+    assert os.listdir(tmp_path) == []
+
+
 def test_sweep_removes_the_folder_of_a_killed_process_only(tmp_path, killed):
     assert sweep_stale(str(tmp_path), "out") == []
     killed.kill()
