@@ -29,7 +29,6 @@ def test_given_input_that_is_no_object_is_refused(input):
         (lambda given: given.mapping("x"), {"a": 1}, {"a": 1}),
         (lambda given: given.mapping("x"), None, {}),
     ],
-    ids=str,
 )
 def test_given_returns_what_is_there(ask, value, expected):
     assert ask(Given({"x": value})) == expected
