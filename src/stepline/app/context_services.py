@@ -40,7 +40,11 @@ def find_secrets(scope: AttemptScope, params: Mapping[str, Any]) -> Json:
 
 
 def _declared(scope: AttemptScope) -> dict[str, str]:
-    """Return the values of the secrets in the workflow's config, by config key."""
+    """Return the values of the secrets in the workflow's config, by config key.
+
+    Raises:
+        CallRefused: One cannot be read, so nobody can tell whether it is somewhere.
+    """
     config = scope.values.get("pipelineConfig")
     if scope.secrets is None or not isinstance(config, dict):
         return {}
@@ -51,8 +55,9 @@ def _declared(scope: AttemptScope) -> dict[str, str]:
             continue
         try:
             values[key] = scope.secrets.read(path).value
-        except SettingsError:
-            continue  # without a value there is nothing that could leave
+        except SettingsError as error:
+            message = f"files cannot be searched for the secret '{key}': {error}"
+            raise CallRefused("ValueError", message) from error
     return values
 
 

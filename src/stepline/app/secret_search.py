@@ -17,7 +17,7 @@ from stepline.errors import UploadError
 from stepline.frozen import frozen
 
 if TYPE_CHECKING:
-    from zipfile import ZipFile
+    from zipfile import ZipFile, ZipInfo
 
 _CHUNK = 4 * 1024**2
 # Also where a key file is a text in JSON, with its line breaks escaped.
@@ -94,7 +94,7 @@ def _streams(file: IO[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
     file.seek(0)
     yield "", _chunks(file)
     file.seek(0)
-    if head.startswith(b"PK\x03\x04"):
+    if head.startswith(b"PK\x03\x04") or _has_directory(file):
         yield from _members(file)
     elif unpacked := _unpacked(file, head):
         yield "", _whole(_chunks(unpacked))
@@ -116,21 +116,34 @@ def _unpacked(file: IO[bytes], head: bytes) -> IO[bytes] | None:
     return None
 
 
+def _has_directory(file: IO[bytes]) -> bool:
+    """Return whether a file ends as a zip archive does, whatever it begins with."""
+    from zipfile import is_zipfile
+
+    found = is_zipfile(file)
+    file.seek(0)
+    return found
+
+
 def _members(file: IO[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
     from zipfile import BadZipFile, ZipFile
 
     try:
         archive = ZipFile(file)
-    except BadZipFile:
-        return  # only looks like one
+    except BadZipFile as error:
+        raise _closed(error) from error
     with archive:
         for info in archive.infolist():
-            yield info.filename, _whole(_member(archive, info.filename))
+            yield info.filename, _whole(_member(archive, info))
 
 
-def _member(archive: ZipFile, name: str) -> Iterator[bytes]:
-    with archive.open(name) as member:
+def _member(archive: ZipFile, info: ZipInfo) -> Iterator[bytes]:
+    with archive.open(info) as member:
         yield from _chunks(member)
+
+
+def _closed(error: Exception) -> UploadError:
+    return UploadError(f"it is packed, and cannot be searched for secrets: {error}")
 
 
 def _whole(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -150,7 +163,7 @@ def _whole(chunks: Iterator[bytes]) -> Iterator[bytes]:
                 raise UploadError("unpacked it is too large to be searched for secrets")
             yield chunk
     except (OSError, EOFError, zlib.error, LZMAError, BadZipFile, RuntimeError) as error:
-        raise UploadError(f"it is packed, and cannot be searched for secrets: {error}") from error
+        raise _closed(error) from error
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:

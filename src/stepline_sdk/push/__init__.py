@@ -13,6 +13,7 @@ uploads, waits until the platform is done, reads back, compares, and writes a re
 
 from __future__ import annotations
 
+from stepline_sdk.push.answers import is_busy, is_not_taken, is_private, plain_url, retry_after
 from stepline_sdk.push.destination import Destination, Published, RemoteFile
 from stepline_sdk.push.errors import NotPublished, PushError, Refused, TryAgain, Unverified
 from stepline_sdk.push.flow import push
@@ -34,5 +35,10 @@ __all__ = [
     "TryAgain",
     "Unverified",
     "find_mark",
+    "is_busy",
+    "is_not_taken",
+    "is_private",
+    "plain_url",
     "push",
+    "retry_after",
 ]

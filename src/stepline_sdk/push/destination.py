@@ -56,10 +56,13 @@ class Destination:
         ref: Which one, such as ``me/plates``.
         about: What is published beside the files: title, licence and so on; plain JSON. It
             is part of the content: where it changes, a new version is pushed.
+        aside: What leaves too and is no part of the content, such as a run's name; plain JSON.
+            As in `about`, no secret may be in it.
         exact: Whether a version holds the pushed files alone, so that others are a fault.
         shows_all: Whether `versions` shows all that is there. Where it does not, an upload
             with an unclear end is sent again, by whose mark the platform knows it; and where
             none ends clear, it is not known whether something was published.
+        looks_back: How many versions are looked at for the mark of an earlier try.
         download_limit: Bytes; larger files without a digest are compared by size only.
         tries: How often an upload is tried.
         pause_s: Seconds before the second try; doubles from one to the next.
@@ -69,8 +72,10 @@ class Destination:
     kind = ""
     ref = ""
     about: Mapping[str, Any] = {}
+    aside: Mapping[str, Any] = {}
     exact = True
     shows_all = True
+    looks_back = 100
     download_limit: int | None = None
     tries = 4
     pause_s = 1.0

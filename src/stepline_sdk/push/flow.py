@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 LONGEST_WAIT_S = 120.0
 """A platform that asks to wait for longer is not waited for; the step may be retried."""
 
-_VERSIONS = 100
 _LONGEST_PAUSE_S = 15.0
 
 
@@ -66,10 +65,9 @@ def push(
     folder = tempfile.mkdtemp(prefix="push-", dir=getattr(context, "tmp_dir", None))
     act = _Push(context, destination, force=force, wait_s=wait_s)
     try:
-        receipt = act.run(folder, files, note, dry_run=dry_run)
+        return act.run(folder, files, note, dry_run=dry_run)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return dict(receipt, receipt_file=receipts.store(context, receipt))
 
 
 class _Push:
@@ -90,30 +88,40 @@ class _Push:
         self._force = force
         self._wait_s = wait_s
         self._place = "%s %s" % (destination.kind, destination.ref)
+        self._is_new = True
         self._log = context.get_logger().info
 
     def run(
         self, folder: str, files: Mapping[str, Any], note: str, *, dry_run: bool
     ) -> dict[str, Any]:
-        """Return the receipt."""
+        """Return the receipt, with the pointer to the file that holds it."""
         started_at = receipts.now()
         try:
             staged = self._staged(folder, files, note)
-            versions = self._ask(self._versions)
+            newest, earlier = self._ask(lambda: self._look(staged))
+            planned = receipts.plan(self._destination, staged, started_at=started_at)
+            self._show(staged, newest, earlier)
+            if dry_run:
+                return self._kept(self._shown(planned, newest, earlier))
         except Exception as error:
             raise NotPublished(self._nothing(error)) from _untold(error)
-        planned = receipts.plan(self._destination, staged, started_at=started_at)
-        newest = versions[0] if versions else None
-        earlier = self._earlier(versions, staged)
-        self._show(staged, newest, earlier)
-        if dry_run:
-            return self._shown(planned, newest, earlier)
+        self._is_new = earlier is None
         published = earlier or self._publish(staged, newest)
         self._wait_until_ready(published)
         how = self._verify(staged, published)
         self._log("%s version %s is there and verified" % (self._place, published.version))
-        more = self._finish(published)
-        return receipts.verified(planned, published, how=how, new=earlier is None, more=more)
+        try:
+            more = self._ask(lambda: self._destination.finish(published))
+            return self._kept(
+                receipts.verified(planned, published, how=how, new=self._is_new, more=more)
+            )
+        except Exception as error:
+            words = "%s version %s is there and verified, but what comes last failed: %s"
+            detail = words % (self._place, published.version, _words(error))
+            raise Unverified(detail, published) from _untold(error)
+
+    def _kept(self, receipt: dict[str, Any]) -> dict[str, Any]:
+        return dict(receipt, receipt_file=receipts.store(self._context, receipt))
 
     # Before anything leaves.
 
@@ -134,9 +142,10 @@ class _Push:
         return staged
 
     def _refuse_secrets(self, staged: Staged, about: str) -> None:
+        destination = self._destination
+        said = [destination.ref, dict(destination.about), dict(destination.aside)]
         with open(about, "x", encoding="utf-8") as file:
-            text = [self._destination.ref, dict(self._destination.about), staged.note]
-            json.dump(text, file, ensure_ascii=False, default=str)
+            json.dump([*said, list(staged.files), staged.note], file, ensure_ascii=False)
         looked_into = [(file.name, file.path) for file in staged.files.values()]
         for name, path in [*looked_into, ("what is said of the files", about)]:
             for found in self._context.find_secrets(path):
@@ -144,24 +153,24 @@ class _Push:
                 message = "%s%s holds the value of the secret '%s'"
                 raise Refused(message % (name, inside, found["secret"]))
 
-    def _versions(self) -> list[Published]:
-        return list(islice(self._destination.versions(), _VERSIONS))
-
-    def _earlier(self, versions: list[Published], staged: Staged) -> Published | None:
-        """Return what need not be published again."""
-        for version in versions:
+    def _look(self, staged: Staged) -> tuple[Published | None, Published | None]:
+        """Return the newest version, and the one that need not be published again."""
+        newest = None
+        for version in islice(self._destination.versions(), self._destination.looks_back):
+            newest = newest or version
             if version.mark is not None and version.mark.key == staged.mark.key:
-                return version
-        newest = versions[0] if versions else None
+                return newest, version
         if newest and newest.mark and newest.mark.content == staged.mark.content:
-            return None if self._force else newest
-        return None
+            return newest, None if self._force else newest
+        return newest, None
 
     def _show(self, staged: Staged, newest: Published | None, earlier: Published | None) -> None:
         for file in staged.files.values():
             self._log("%s: %d bytes, SHA-256 %s" % (file.name, file.size, file.sha256))
         if earlier:
             self._log("%s version %s is this already" % (self._place, earlier.version))
+            if newest and newest.version != earlier.version:
+                self._log("the newest there is version %s" % newest.version)
         else:
             after = "after version %s" % newest.version if newest else "the first version"
             self._log("for %s, %s: %d bytes" % (self._place, after, staged.size))
@@ -187,17 +196,15 @@ class _Push:
         pause, unclear = self._destination.pause_s, False
         for left in range(self._destination.tries - 1, -1, -1):
             error = self._upload(staged, newest)
-            found = self._look_for(staged, error)
+            unclear = unclear or not _is_clear(error)
+            found = self._look_for(staged, error, unclear=unclear)
             if found:
                 return found
-            unclear = unclear or not _is_clear(error)
             if error is None:
                 raise Unverified(self._doubtful("the platform took it, and does not show it"))
             asked = getattr(error, "after_s", None) or 0.0
             if not left or not isinstance(error, TryAgain) or asked > LONGEST_WAIT_S:
-                if unclear and not self._destination.shows_all:
-                    raise Unverified(self._doubtful(_words(error))) from _untold(error)
-                raise NotPublished(self._nothing(error)) from _untold(error)
+                raise self._not_there(error, unclear=unclear) from _untold(error)
             self._log("not taken: %s; trying again" % error)
             time.sleep(max(pause, asked))
             pause = min(2 * pause, _LONGEST_PAUSE_S)
@@ -211,29 +218,40 @@ class _Push:
             return error
         return None
 
-    def _look_for(self, staged: Staged, error: Exception | None) -> Published | None:
+    def _look_for(
+        self, staged: Staged, error: Exception | None, *, unclear: bool
+    ) -> Published | None:
         """Look whether a version with our mark is there, after an error just as without one.
+
+        Args:
+            staged: What was sent.
+            error: How the try ended.
+            unclear: Whether this or an earlier try may have been taken, and show late.
 
         Raises:
             Unverified: That cannot be known.
         """
-        # A clear no is believed at once; any other end may hide a success that shows late.
-        wait = error is None or (self._destination.shows_all and not _is_clear(error))
+        wait = error is None or (unclear and self._destination.shows_all)
         patience = self._destination.settle_s if wait else 0.0
         try:
             return self._until(lambda: self._with_key(staged.mark.key), patience)
         except Exception as trouble:
-            if error is not None and _is_no(error):
+            if not unclear:
                 return None
             known = "whether it was published cannot be seen"
             words = "%s; %s: %s" % (error, known, trouble) if error else "%s: %s" % (known, trouble)
             raise Unverified(self._doubtful(words)) from _untold(trouble)
 
     def _with_key(self, key: str) -> Published | None:
-        for version in self._versions():
+        for version in islice(self._destination.versions(), self._destination.looks_back):
             if version.mark is not None and version.mark.key == key:
                 return version
         return None
+
+    def _not_there(self, error: Exception, *, unclear: bool) -> PushError:
+        if unclear:
+            return Unverified(self._doubtful(_words(error)))
+        return NotPublished(self._nothing(error))
 
     # After the upload.
 
@@ -262,14 +280,6 @@ class _Push:
             time.sleep(self._destination.pause_s)  # what is served may lag behind what is kept
         words = "what is there differs: %s" % "; ".join(differences)
         raise Unverified(self._there(published, words), published)
-
-    def _finish(self, published: Published) -> Mapping[str, Any]:
-        try:
-            return self._ask(lambda: self._destination.finish(published))
-        except Exception as error:
-            words = "%s version %s is there and verified, but what comes last failed: %s"
-            detail = words % (self._place, published.version, _words(error))
-            raise Unverified(detail, published) from _untold(error)
 
     # Patience.
 
@@ -313,15 +323,13 @@ class _Push:
         return "it is not known whether %s was published to: %s" % (self._place, words)
 
     def _there(self, published: Published, words: str) -> str:
-        return "%s version %s was published, but is not verified: %s" % (
-            self._place,
-            published.version,
-            words,
+        version = "%s version %s" % (self._place, published.version)
+        if self._is_new:
+            return "%s was published, but is not verified: %s" % (version, words)
+        return (
+            "%s is there from an earlier push, but is not verified: %s; a push of another "
+            "workflow with force publishes it anew" % (version, words)
         )
-
-
-def _is_no(error: Exception) -> bool:
-    return isinstance(error, Refused)
 
 
 def _is_clear(error: Exception | None) -> bool:

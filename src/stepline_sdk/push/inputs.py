@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,6 +61,41 @@ class Given:
         if not isinstance(value, bool):
             raise _wrong(name, "true or false", value)
         return value
+
+    def number(self, name: str, default: float) -> float:
+        """Return a number above zero.
+
+        Raises:
+            ValueError: It is not above zero, or not finite.
+            TypeError: It is no number.
+        """
+        value = self._value(name)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise _wrong(name, "a number", value)
+        if not 0 < value < float("inf"):
+            raise ValueError("input '%s' is %r, it must be above 0" % (name, value))
+        return float(value)
+
+    def address(self, name: str, default: str | None = None) -> str:
+        """Return an address of HTTP, without a slash at its end.
+
+        Raises:
+            ValueError: It is missing, none, or has credentials in it.
+            TypeError: It is not text.
+        """
+        url = self.text(name, default)
+        if not url:
+            return url
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("input '%s' is no address that begins with https:// or http://" % name)
+        if "@" in parts.netloc:
+            raise ValueError(
+                "input '%s' has credentials in it: give them as secrets of their own" % name
+            )
+        return url.rstrip("/")
 
     def choice(self, name: str, options: Sequence[str], default: str | None = None) -> str:
         """Return one of some texts.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from datetime import datetime, timezone
@@ -18,6 +19,8 @@ SCHEMA = "stepline.push-receipt/1"
 VERIFIED = "verified"
 NOTHING_PUBLISHED = "nothing published"
 
+_LONGEST_PLACE = 100
+
 # Weakest first: a receipt says how its weakest file was compared.
 HOW = ("size", "digest", "bytes")
 
@@ -28,8 +31,12 @@ def now() -> str:
 
 
 def plan(destination: Destination, staged: Staged, *, started_at: str) -> dict[str, Any]:
-    """Return the part of a receipt that is known before anything leaves."""
-    return {
+    """Return the part of a receipt that is known before anything leaves.
+
+    Raises:
+        TypeError: The destination says something that is not JSON.
+    """
+    planned = {
         "schema": SCHEMA,
         "destination": {"kind": destination.kind, "ref": destination.ref},
         "about": dict(destination.about),
@@ -42,6 +49,8 @@ def plan(destination: Destination, staged: Staged, *, started_at: str) -> dict[s
         ],
         "started_at": started_at,
     }
+    json.dumps(planned)
+    return planned
 
 
 def verified(
@@ -76,7 +85,6 @@ def verified(
 def store(context: Any, receipt: dict[str, Any]) -> dict[str, Any]:
     """Write a receipt as a file of the workflow, and return the pointer to it."""
     place = receipt["destination"]
-    name = re.sub(r"[^0-9A-Za-z._-]+", "-", "%(kind)s-%(ref)s" % place).strip("-.")
     content = json.dumps(receipt, indent=2, sort_keys=False) + "\n"
     labels = [
         {"name": "push", "value": place["kind"]},
@@ -84,5 +92,14 @@ def store(context: Any, receipt: dict[str, Any]) -> dict[str, Any]:
     ]
     has_input = isinstance(getattr(context, "input_file", None), dict)
     write = context.write_file if has_input else context.write_detached_file
-    pointer: dict[str, Any] = write(content, "%s-receipt.json" % name, "PROCESSED", labels=labels)
+    name = _file_name(place["kind"], place["ref"])
+    pointer: dict[str, Any] = write(content, name, "PROCESSED", labels=labels)
     return pointer
+
+
+def _file_name(kind: str, ref: str) -> str:
+    place = re.sub(r"[^0-9A-Za-z._-]+", "-", "%s-%s" % (kind, ref)).strip("-.")
+    if len(place) > _LONGEST_PLACE:
+        digest = hashlib.sha256(ref.encode("utf-8")).hexdigest()
+        place = "%s-%s" % (place[:_LONGEST_PLACE].rstrip("-."), digest[:8])
+    return "%s-receipt.json" % place

@@ -55,9 +55,7 @@ def test_find_secrets_finds_a_value_however_it_is_written(written):
     assert found_in(b"x" * 100 + written + b"y" * 100) == [Found("key")]
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"plain", b"p\x00a", KEY[:-1].encode(), b"PK\x03\x04 no zip"]
-)
+@pytest.mark.parametrize("content", [b"", b"plain", b"p\x00a", KEY[:-1].encode()])
 def test_find_secrets_finds_nothing_where_there_is_nothing(content):
     assert found_in(content) == []
 
@@ -81,10 +79,28 @@ def test_find_secrets_names_the_member_of_an_archive():
     assert found_in(content) == [Found("key", "b/c.txt")]
 
 
+def test_find_secrets_looks_into_each_of_two_members_of_one_name():
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", KEY)
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("a", "harmless")
+    assert found_in(packed.getvalue()) == [Found("key", "a")]
+
+
+def test_find_secrets_looks_into_an_archive_behind_something_else():
+    assert found_in(b"#!/usr/bin/python\n" + zipped(a=f"{KEY} {KEY}")) == [Found("key", "a")]
+
+
 @pytest.mark.parametrize(
     "content",
-    [gzip.compress(b"a" * 5000)[:-20], spoilt(zipped(a=bytes(range(256))), 60)],
-    ids=["gzip", "zip"],
+    [
+        gzip.compress(b"a" * 5000)[:-20],
+        spoilt(zipped(a=bytes(range(256))), 60),
+        zipped(a="x" * 90)[:-20],
+        b"PK\x03\x04 no archive",
+    ],
+    ids=["gzip", "zip", "zip-without-directory", "zip-by-its-beginning"],
 )
 def test_find_secrets_damaged_compression_is_refused(content):
     with pytest.raises(UploadError, match="cannot be searched for secrets"):

@@ -196,3 +196,37 @@ def test_raise_fatal_error_is_not_swallowed_by_except_exception(context):
 
 def test_get_logger_is_the_same_each_time(context):
     assert context.get_logger() is context.get_logger()
+
+
+@pytest.fixture
+def staged(tmp_path):
+    """A file that holds a secret's value."""
+    path = tmp_path / "staged"
+    path.write_text("the key is s3cret-value")
+    return path
+
+
+def test_find_secrets_names_what_the_task_never_asked_for(world, staged):
+    world.secrets[REFERENCE["ssm"]] = "s3cret-value"
+    attempt = world.attempt({"pipelineConfig": {"api_key": REFERENCE, "pipelineName": "Push"}})
+    assert attempt.context.find_secrets(staged) == [{"secret": "api_key", "member": ""}]
+    assert attempt.scope.reads.entries == []
+    assert list(attempt.scratch.iterdir()) == []
+
+
+def test_find_secrets_without_any_finds_none(context, staged):
+    assert context.find_secrets(staged) == []
+
+
+def test_find_secrets_of_a_secret_that_cannot_be_read_is_refused(world, staged):
+    attempt = world.attempt({"pipelineConfig": {"api_key": REFERENCE}})
+    with pytest.raises(ValueError, match="cannot be searched for the secret 'api_key': no secret"):
+        attempt.context.find_secrets(staged)
+
+
+def test_find_secrets_of_no_plain_file_is_refused(world, tmp_path):
+    world.secrets[REFERENCE["ssm"]] = "s3cret-value"
+    attempt = world.attempt({"pipelineConfig": {"api_key": REFERENCE}})
+    (tmp_path / "link").symlink_to("/etc/hostname")
+    with pytest.raises(ValueError, match="no readable plain file"):
+        attempt.context.find_secrets(tmp_path / "link")

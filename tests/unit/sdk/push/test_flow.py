@@ -124,8 +124,9 @@ def test_push_of_unusable_files_publishes_nothing(attempt, shelf, files, words):
         ({"a.txt": b"the key is correct-horse-battery, keep it"}, ""),
         ({"a.txt": b"Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5"}, ""),
         ({"a.txt": b"x"}, "correct-horse-battery"),
+        ({"correct-horse-battery.txt": b"x"}, ""),
     ],
-    ids=["plain", "base64", "title"],
+    ids=["plain", "base64", "title", "name"],
 )
 def test_push_with_a_secret_that_the_task_never_asked_for_is_stopped(attempt, shelf, files, title):
     shelf.about = {"title": title}
@@ -135,6 +136,40 @@ def test_push_with_a_secret_that_the_task_never_asked_for_is_stopped(attempt, sh
     assert shelf.calls == ["check"]
 
 
+def test_push_with_a_secret_in_what_is_no_content_is_stopped(attempt, shelf):
+    shelf.aside = {"run_name": "correct-horse-battery"}
+    with pytest.raises(NotPublished, match="holds the value of the secret 'api_key'"):
+        push(attempt.context, shelf, FILES)
+    shelf.aside = {"run_name": "harmless"}
+    first = push(attempt.context, shelf, FILES)
+    shelf.aside = {"run_name": "another"}
+    assert push(attempt.context, shelf, FILES)["content"] == first["content"]
+
+
+def test_push_with_what_is_no_json_publishes_nothing(attempt, shelf):
+    shelf.about = {"title": object()}
+    with pytest.raises(NotPublished, match="TypeError"):
+        push(attempt.context, shelf, FILES)
+    assert shelf.shelved == []
+
+
+def test_push_to_a_place_with_a_long_name_keeps_its_receipt(attempt, shelf):
+    places = ["plates/" + "a" * 900 + end for end in ("1", "2")]
+    keys = set()
+    for shelf.ref in places:
+        keys.add(push(attempt.context, shelf, FILES)["receipt_file"]["fileKey"])
+    assert len(keys) == 2
+
+
+def test_push_whose_receipt_cannot_be_kept_says_that_it_is_verified(attempt, shelf, monkeypatch):
+    def write_file(*_, **__):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(attempt.context, "write_file", write_file)
+    with pytest.raises(Unverified, match=r"is there and verified, but .*no space left"):
+        push(attempt.context, shelf, FILES)
+
+
 def test_push_refused_by_the_platform_publishes_nothing_and_has_its_words(attempt, shelf):
     shelf.trouble["upload"] = [Refused("the title is in use")]
     with pytest.raises(NotPublished, match=r"shelf plates/daily: the title is in use"):
@@ -142,7 +177,7 @@ def test_push_refused_by_the_platform_publishes_nothing_and_has_its_words(attemp
     assert shelf.shelved == []
 
 
-@pytest.mark.parametrize("method", ["check", "versions", "upload"])
+@pytest.mark.parametrize("method", ["check", "versions"])
 def test_push_error_of_the_destination_before_anything_is_there_names_it(attempt, shelf, method):
     shelf.trouble[method] = [KeyError("slug")]
     with pytest.raises(NotPublished, match=r"nothing was published.*KeyError: 'slug'"):
@@ -158,14 +193,14 @@ def test_push_is_tried_again_where_the_platform_is_busy(attempt, shelf):
 
 
 def test_push_ends_where_the_platform_stays_busy(attempt, shelf):
-    shelf.trouble["upload"] = [TryAgain("too many requests")] * 9
+    shelf.trouble["upload"] = [TryAgain("too many requests", clear=True)] * 9
     with pytest.raises(NotPublished, match="too many requests"):
         push(attempt.context, shelf, FILES)
     assert (shelf.calls.count("upload"), shelf.shelved) == (3, [])
 
 
 def test_push_does_not_wait_for_hours(attempt, shelf):
-    shelf.trouble["upload"] = [TryAgain("come back tomorrow", after_s=3600.0)]
+    shelf.trouble["upload"] = [TryAgain("come back tomorrow", after_s=3600.0, clear=True)]
     with pytest.raises(NotPublished, match="come back tomorrow"):
         push(attempt.context, shelf, FILES)
     assert shelf.calls.count("upload") == 1
@@ -178,6 +213,46 @@ def test_push_error_after_success_is_found_out_and_not_repeated(attempt, shelf, 
     shelf.late["upload"] = [error]
     assert push(attempt.context, shelf, FILES)["end"] == "verified"
     assert (shelf.calls.count("upload"), len(shelf.shelved)) == (1, 1)
+
+
+class Late(Shelf):
+    """Shows a version only when it is asked again after a later try."""
+
+    def upload(self, staged, newest):
+        self._begin("upload")
+        if self.calls.count("upload") == 1:
+            self.waiting = staged
+            raise TryAgain("cut")
+        raise Refused("412: another version is there")
+
+
+@pytest.mark.parametrize("errors", [[TryAgain("cut")] * 3, [KeyError("x")]], ids=["busy", "odd"])
+def test_push_whose_last_end_is_unclear_does_not_say_that_nothing_was_published(
+    attempt, shelf, errors
+):
+    shelf.trouble["upload"] = list(errors)
+    with pytest.raises(Unverified, match=r"not known whether shelf plates/daily was published"):
+        push(attempt.context, shelf, FILES)
+
+
+def test_push_that_shows_after_a_later_refusal_is_found(attempt, monkeypatch):
+    late = Late()
+    asked = []
+
+    def versions():
+        asked.append(late.calls.count("upload"))
+        if asked.count(2) == 3:  # it takes its time after the second try
+            late.shelve(FILES, late.waiting.mark)
+        return Shelf.versions(late)
+
+    monkeypatch.setattr(late, "versions", versions)
+    assert push(attempt.context, late, FILES)["end"] == "verified"
+    assert (late.calls.count("upload"), len(late.shelved)) == (2, 1)
+
+
+def test_push_refused_after_an_unclear_try_is_unverified(attempt):
+    with pytest.raises(Unverified, match=r"not known whether.*412: another version"):
+        push(attempt.context, Late(), FILES)
 
 
 def test_push_whose_outcome_cannot_be_seen_is_unverified(attempt, shelf):
@@ -227,6 +302,24 @@ def test_push_that_reads_back_differently_is_unverified(attempt, shelf, served, 
     shelf.serve = served
     with pytest.raises(Unverified, match=f"what is there differs: .*{words}"):
         push(attempt.context, shelf, FILES)
+
+
+def test_push_that_finds_its_content_spoilt_says_how_to_publish_it_anew(attempt, world, shelf):
+    push(attempt.context, shelf, FILES)
+    shelf.shelved[0].files["plate.csv"] = b"x" * 16
+    with pytest.raises(Unverified, match=r"from an earlier push, but is not verified.*with force"):
+        push(other_workflow(world), shelf, FILES)
+    assert push(other_workflow(world), shelf, FILES, force=True)["remote"]["version"] == "2"
+
+
+def test_push_looks_back_as_far_as_the_destination_says(attempt, shelf):
+    push(attempt.context, shelf, FILES)
+    for number in range(150):
+        shelf.shelve({"other": b"%d" % number})
+    shelf.looks_back = 151
+    assert push(attempt.context, shelf, FILES)["remote"]["version"] == "1"
+    shelf.looks_back = 150
+    assert push(attempt.context, shelf, FILES)["remote"]["version"] == "152"
 
 
 def test_push_that_reads_back_differently_once_is_verified(attempt, shelf):
