@@ -13,7 +13,14 @@ uploads, waits until the platform is done, reads back, compares, and writes a re
 
 from __future__ import annotations
 
-from stepline_sdk.push.answers import is_busy, is_not_taken, is_private, plain_url, retry_after
+from stepline_sdk.push.answers import (
+    is_busy,
+    is_not_taken,
+    is_private,
+    plain_url,
+    plain_words,
+    retry_after,
+)
 from stepline_sdk.push.destination import Destination, Published, RemoteFile
 from stepline_sdk.push.errors import NotPublished, PushError, Refused, TryAgain, Unverified
 from stepline_sdk.push.flow import push
@@ -39,6 +46,7 @@ __all__ = [
     "is_not_taken",
     "is_private",
     "plain_url",
+    "plain_words",
     "push",
     "retry_after",
 ]

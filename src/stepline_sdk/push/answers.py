@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from email.utils import mktime_tz, parsedate_tz
 from ipaddress import ip_address
@@ -9,14 +10,19 @@ from urllib.parse import urlsplit, urlunsplit
 
 _BUSY = (408, 425, 429)
 _NOT_TAKEN = (425, 429, 503)
+_NOT_KNOWN_HOW = 501
+
+_QUERY = re.compile(r"(/[^\s?\"'<>]*)\?[^\s\"'<>]+")
+_CREDENTIALS = re.compile(r"(?<=://)[^\s/?#@]+@")
 
 
 def is_busy(status: int) -> bool:
     """Return whether an HTTP status may be another one next time.
 
-    Any of the server's own errors may; services in front of it have numbers of their own.
+    Any of the server's own errors may, but that it does not know how; services in front of it
+    have numbers of their own.
     """
-    return status in _BUSY or status >= 500
+    return status in _BUSY or (status >= 500 and status != _NOT_KNOWN_HOW)
 
 
 def is_not_taken(status: int) -> bool:
@@ -45,6 +51,11 @@ def plain_url(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def plain_words(text: str) -> str:
+    """Return words without what may let people in: queries and credentials of addresses."""
+    return _CREDENTIALS.sub("", _QUERY.sub(r"\1", text))
 
 
 def is_private(url: str) -> bool:

@@ -5,7 +5,14 @@ from email.utils import formatdate
 
 import pytest
 
-from stepline_sdk.push import is_busy, is_not_taken, is_private, plain_url, retry_after
+from stepline_sdk.push import (
+    is_busy,
+    is_not_taken,
+    is_private,
+    plain_url,
+    plain_words,
+    retry_after,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,6 +25,7 @@ from stepline_sdk.push import is_busy, is_not_taken, is_private, plain_url, retr
         (412, False, False),
         (429, True, True),
         (500, True, False),
+        (501, False, False),
         (503, True, True),
         (524, True, False),
     ],
@@ -49,6 +57,20 @@ def test_retry_after_date_is_reckoned_from_now():
 )
 def test_plain_url_has_nothing_that_lets_people_in(url, plain):
     assert plain_url(url) == plain
+
+
+@pytest.mark.parametrize(
+    ("words", "plain"),
+    [
+        ("403 for url: https://a.example/b?sig=s", "403 for url: https://a.example/b"),
+        ("with url: /b/c?token=s&x=1 (Caused by it)", "with url: /b/c (Caused by it)"),
+        ("see 'http://me:key@a.example/b?c=d'!", "see 'http://a.example/b'!"),
+        ("is it yes and/or no? See /b.", "is it yes and/or no? See /b."),
+    ],
+    ids=["address", "path", "credentials", "none"],
+)
+def test_plain_words_have_nothing_that_lets_people_in(words, plain):
+    assert plain_words(words) == plain
 
 
 @pytest.mark.parametrize(
