@@ -3,18 +3,23 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 import httpx
 
-from stepline_sdk.push import Refused, TryAgain
+from stepline_sdk.push import (
+    Refused,
+    TryAgain,
+    is_busy,
+    is_not_taken,
+    plain_url,
+    plain_words,
+    retry_after,
+)
 
 MAX_ANSWER = 8 * 2**20  # bytes
 MAX_WORDS = 300  # characters
-BUSY = (408, 425, 429, 500, 502, 503, 504)
-NOT_TAKEN = (425, 429, 503)
+CHANGED = 412
 
 
 class Answer(NamedTuple):
@@ -55,7 +60,7 @@ class Answer(NamedTuple):
         text = next((each for each in named if isinstance(each, str) and each), "")
         if not text and not said and "html" not in self.headers.get("Content-Type", ""):
             text = self.data.decode("utf-8", "replace")
-        line = " ".join(text.split())[:MAX_WORDS]
+        line = plain_words(" ".join(text.split()))[:MAX_WORDS]
         return f"{self.title}: {line}" if line else self.title
 
 
@@ -80,46 +85,44 @@ def took(answer: Answer) -> Answer:
     after_s = waiting(answer)
     if answer.ok:
         return answer
-    if answer.status in BUSY or (answer.status == 409 and after_s is not None):
-        raise TryAgain(answer.words, after_s, clear=answer.status in NOT_TAKEN)
-    if answer.status == 412:
+    if is_busy(answer.status) or (answer.status == 409 and after_s is not None):
+        raise TryAgain(answer.words, after_s, clear=is_not_taken(answer.status))
+    if answer.status == CHANGED:
         raise Refused(f"somebody else published a version in between: {answer.words}")
     if 300 <= answer.status < 400 and "Location" in answer.headers:
-        raise Refused(f"{answer.words}; give the address it leads to: {answer.headers['Location']}")
+        there = plain_url(answer.headers["Location"])
+        raise Refused(f"{answer.words}; give the address it leads to: {there}")
     raise Refused(answer.words)
 
 
 def not_given(answer: Answer) -> Exception:
     """Return the error of a file that was asked for and not given."""
     # What was just taken may not be served yet.
-    if answer.status in (202, 404, *BUSY):
-        return TryAgain(answer.words, waiting(answer))
+    if answer.status in (202, 404) or is_busy(answer.status):
+        return TryAgain(answer.words, waiting(answer), clear=True)
     return Refused(answer.words)
 
 
 def waiting(answer: Answer) -> float | None:
     """Return the seconds that an answer asks to wait; None where it does not say."""
-    text = answer.headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return float(text)
-    try:
-        then = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    then = then if then.tzinfo else then.replace(tzinfo=UTC)
-    return max(0.0, (then - datetime.now(UTC)).total_seconds())
+    return retry_after(answer.headers.get("Retry-After"))
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turn the client's errors into those of pushes."""
+def translated(*, sends: bool = False) -> Iterator[None]:
+    """Turn the client's errors into those of pushes.
+
+    Args:
+        sends: Whether something is sent that the endpoint may take; asking changes nothing.
+    """
     try:
         yield
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise Refused(f"that is no usable address: {error}") from error
+        raise Refused(plain_words(f"that is no usable address: {error}")) from error
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
         raise TryAgain(f"no connection: {error}", clear=True) from error
     except httpx.TimeoutException as error:
-        raise TryAgain("no answer in time") from error
+        raise TryAgain("no answer in time", clear=not sends) from error
     except httpx.RequestError as error:
-        raise TryAgain(f"no whole answer: {error or 'the connection ended'}") from error
+        words = f"no whole answer: {error or 'the connection ended'}"
+        raise TryAgain(words, clear=not sends) from error

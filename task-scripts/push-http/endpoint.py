@@ -1,7 +1,6 @@
 """An HTTP endpoint: how files are sent to it, and read back."""
 
 import hashlib
-import ipaddress
 import mimetypes
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -9,10 +8,10 @@ from typing import IO, cast
 from urllib.parse import quote, urljoin
 
 import httpx
-from answers import BUSY, Answer, not_given, took, translated, waiting, whole
+from answers import Answer, not_given, translated, waiting, whole
 from signing import SIGNED_HEADERS, content_digest, digest_in, signature
 
-from stepline_sdk.push import Refused, Staged, TryAgain
+from stepline_sdk.push import Refused, Staged, TryAgain, is_busy, is_private, plain_url
 
 MAX_REDIRECTS = 5
 CONNECT_S = 15.0
@@ -29,6 +28,8 @@ class Endpoint:
         token: Sent as ``Authorization: Bearer``; empty for none.
         signing_secret: Signs each request; empty for none.
         headers: Sent too.
+        secret_headers: Which of these others must not read.
+        is_secret: Whether they must not read the address.
         timeout_s: Seconds that a connection may be silent.
 
     Raises:
@@ -42,18 +43,19 @@ class Endpoint:
         token: str = "",
         signing_secret: str = "",
         headers: Mapping[str, str] | None = None,
+        secret_headers: Iterable[str] = (),
+        is_secret: bool = False,
         timeout_s: float = 60.0,
     ) -> None:
         self.url = checked_url(url)
-        self.is_private = self.url.startswith("https://") or is_loopback(self.url)
+        self.shown_url = plain_url(self.url)
+        self.is_private = is_private(self.url)
         self.signs = bool(signing_secret)
         self._secret = signing_secret
         self._origin = origin(self.url)
         self._own = {**checked_headers(headers or {}), **bearer(token)}
-        if not self.is_private and "authorization" in map(str.lower, self._own):
-            raise ValueError(
-                "input 'url' must start with https://: the token would be readable on its way"
-            )
+        if not self.is_private:
+            check_open(self._own, secret_headers, is_secret=is_secret)
         # A slow service may take its time for an answer, not for letting us in.
         self._client = httpx.Client(
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_S)),
@@ -67,13 +69,13 @@ class Endpoint:
         self._client.close()
 
     def send(self, method: str, staged: Staged, headers: Mapping[str, str]) -> Answer:
-        """Send what is staged in one request, and return the answer to it.
+        """Send what is staged in one request, and return the answer whatever it says.
 
         Raises:
-            Refused: The endpoint did not take it.
-            TryAgain: It may take it another time; perhaps it even did.
+            Refused: It cannot be sent.
+            TryAgain: There is no answer; perhaps it was taken.
         """
-        with ExitStack() as stack, translated():
+        with ExitStack() as stack, translated(sends=True):
             files = {
                 name: stack.enter_context(open(file.path, "rb"))
                 for name, file in staged.files.items()
@@ -82,7 +84,7 @@ class Endpoint:
             request.headers.update(headers)
             answer = self._answer(request)
         sent = digest_in(request.headers["Content-Digest"])
-        return took(answer)._replace(sent_sha256=sent)
+        return answer._replace(sent_sha256=sent)
 
     def get(self, url: str) -> Answer:
         """Ask for something, and return the answer whatever it says.
@@ -93,7 +95,7 @@ class Endpoint:
         with translated():
             request = self._client.build_request("GET", url, headers={"Accept": "application/json"})
             answer = self._answer(request)
-        if answer.status in BUSY:
+        if is_busy(answer.status):
             raise TryAgain(answer.words, waiting(answer), clear=True)
         return answer
 
@@ -178,7 +180,7 @@ class Endpoint:
 
 
 def checked_url(url: str) -> str:
-    """Return an address that can be used.
+    """Return an address of HTTP that can be used.
 
     Raises:
         ValueError: It cannot.
@@ -187,13 +189,30 @@ def checked_url(url: str) -> str:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise ValueError(f"input 'url' is no address: {error}") from error
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ValueError("input 'url' must start with https:// or http://, and name a host")
-    if parsed.userinfo:
-        raise ValueError("input 'url' holds credentials: they belong into 'token' or 'headers'")
     if parsed.fragment:
         raise ValueError("input 'url' has a part after '#', which is never sent")
     return str(parsed)
+
+
+def check_open(
+    headers: Mapping[str, str], secret_headers: Iterable[str], *, is_secret: bool
+) -> None:
+    """Refuse to send where others can read it what they must not.
+
+    Args:
+        headers: What is sent.
+        secret_headers: Which of them hold secrets.
+        is_secret: Whether the address does.
+
+    Raises:
+        ValueError: There is such a thing.
+    """
+    closed = ["token" for name in headers if name.lower() == "authorization"]
+    closed += [f"header '{name}'" for name in secret_headers] + ["address"] * is_secret
+    if closed:
+        raise ValueError(
+            f"input 'url' must start with https://: the {closed[0]} would be readable on its way"
+        )
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -227,15 +246,6 @@ def origin(url: str) -> tuple[str, str, int | None]:
     """Return scheme, host and port of an address."""
     parsed = httpx.URL(url)
     return parsed.scheme, parsed.host, parsed.port
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether an address leads to this machine."""
-    host = httpx.URL(url).host
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def media_type(name: str) -> str:

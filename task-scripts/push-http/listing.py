@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, urljoin
 
-from stepline_sdk.push import Mark, Published, Refused
+from stepline_sdk.push import Mark, Published, Refused, plain_url
 
 PLACES = ("{id}", "{version}", "{name}")
 
@@ -26,9 +26,11 @@ class ToldFile(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What the endpoint says of a version, beside its name.
+    """What the endpoint says of a version, as it says it: addresses whole.
 
     Attributes:
+        id: Name of the thing.
+        version: What tells it from others.
         location: Where it can be read; empty where the endpoint does not say.
         sha256: Of the body that was sent, in hex digits; empty where it does not say.
         files: The files by name; empty where it does not say.
@@ -36,6 +38,8 @@ class Entry(NamedTuple):
         message: Words that belong to the status.
     """
 
+    id: str = ""
+    version: str = ""
     location: str = ""
     sha256: str = ""
     files: Mapping[str, ToldFile] = {}
@@ -60,19 +64,27 @@ def published_of(said: Mapping[str, Any], url: str, *, default_version: str = ""
         Refused: It says something that cannot be understood.
     """
     location = _address(url, _text(said, "location"))
+    version = _text(said, "version") or default_version
+    if not version:
+        raise Refused("the endpoint tells of something that has no 'version'")
     entry = Entry(
+        id=_text(said, "id") or url,
+        version=version,
         location=location,
         sha256=_text(said, "sha256").lower(),
         files=_files(said, location or url),
         status=_text(said, "status").lower(),
         message=_text(said, "message"),
     )
-    version = _text(said, "version") or default_version
-    if not version:
-        raise Refused("the endpoint tells of something that has no 'version'")
     key, content = _text(said, "idempotency_key").strip('"'), _text(said, "content")
     mark = Mark(key, content) if _HEX.fullmatch(key) else None
-    return Published(_text(said, "id") or url, version, url=location, mark=mark, token=entry)
+    named, numbered = _shown(entry.id), _shown(version)
+    return Published(named, numbered, url=plain_url(location), mark=mark, token=entry)
+
+
+def _shown(text: str) -> str:
+    """Return a name that the endpoint gave; an address without what may let people in."""
+    return plain_url(text) if "://" in text else text
 
 
 def merged(listed: Published, answered: Published) -> Published:
@@ -81,7 +93,7 @@ def merged(listed: Published, answered: Published) -> Published:
     told = {
         name: getattr(now, name) or getattr(then, name) for name in ("location", "sha256", "files")
     }
-    return listed._replace(url=told["location"], token=now._replace(**told))
+    return listed._replace(url=plain_url(told["location"]), token=now._replace(**told))
 
 
 def check_template(template: str, *, several: bool) -> None:
@@ -98,9 +110,9 @@ def check_template(template: str, *, several: bool) -> None:
         raise Refused("input 'read_back_url' needs {name}, for there are several files")
 
 
-def filled(template: str, published: Published, name: str) -> str:
+def filled(template: str, entry: Entry, name: str) -> str:
     """Return the address of a file of a version."""
-    values = {"{id}": published.id, "{version}": published.version, "{name}": name}
+    values = {"{id}": entry.id, "{version}": entry.version, "{name}": name}
     return _BRACES.sub(lambda place: quote(values[place.group()], safe=""), template)
 
 

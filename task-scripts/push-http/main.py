@@ -7,7 +7,7 @@ from posting import Posted
 from putting import Put
 
 from stepline_sdk import Context
-from stepline_sdk.push import Destination, Given, push
+from stepline_sdk.push import Destination, Given, plain_url, push
 
 METHODS = ("POST", "PUT")
 TIMEOUT_S = 60.0
@@ -19,18 +19,25 @@ def push_files(input: dict[str, Any], context: Context) -> dict[str, Any]:
     files = given.files(context)
     method = given.choice("method", METHODS, default="POST")
     template = given.text("read_back_url", default="")
+    url, headers = address_of(input, context), headers_of(given, context)
+    secret = [name for name, value in given.mapping("headers").items() if isinstance(value, dict)]
+    hides = isinstance(input.get("url"), dict)
     with Endpoint(
-        given.text("url"),
+        url,
         token=given.secret(context, "token", default=""),
         signing_secret=given.secret(context, "signing_secret", default=""),
-        headers=headers_of(given, context),
-        timeout_s=seconds(input, "timeout_s"),
+        headers=headers,
+        secret_headers=secret,
+        is_secret=hides,
+        timeout_s=given.number("timeout_s", TIMEOUT_S),
     ) as endpoint:
-        destination: Destination
-        if method == "PUT":
-            destination = Put(endpoint, read_back_url=template)
-        else:
-            destination = Posted(endpoint, read_back_url=template)
+        kind: type[Put] | type[Posted] = Put if method == "PUT" else Posted
+        destination: Destination = kind(endpoint, read_back_url=template)
+        destination.aside = {
+            "url": "" if hides else url,
+            "headers": {name: text for name, text in headers.items() if name not in secret},
+            "read_back_url": template,
+        }
         return push(
             context,
             destination,
@@ -39,6 +46,26 @@ def push_files(input: dict[str, Any], context: Context) -> dict[str, Any]:
             dry_run=given.flag("dry_run"),
             force=given.flag("force"),
         )
+
+
+def address_of(input: dict[str, Any], context: Context) -> str:
+    """Return the address of the endpoint, which is a text or the reference of a secret.
+
+    Raises:
+        TypeError, ValueError: It is neither, or no address of HTTP.
+    """
+    given = Given(input)
+    if not isinstance(input.get("url"), dict):
+        given.address("url")
+        return given.text("url")
+    url = given.secret(context, "url").strip()
+    Given({"url": url}).address("url")
+    if plain_url(url) == url:
+        raise ValueError(
+            "input 'url' is a secret without a part after '?': only that is kept out of receipts "
+            "and logs; give the address as a text, and what lets in as 'token' or 'headers'"
+        )
+    return url
 
 
 def headers_of(given: Given, context: Context) -> dict[str, str]:
@@ -56,17 +83,3 @@ def headers_of(given: Given, context: Context) -> dict[str, str]:
             raise TypeError(f"input 'headers': '{name}' is text, not {type(resolved).__name__}")
         found[name] = resolved
     return found
-
-
-def seconds(input: dict[str, Any], name: str) -> float:
-    """Return a time in seconds.
-
-    Raises:
-        ValueError: It is no number above 0.
-    """
-    value = input.get(name)
-    if value is None:
-        return TIMEOUT_S
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        raise ValueError(f"input '{name}' is a number of seconds above 0, not {value!r}")
-    return float(value)

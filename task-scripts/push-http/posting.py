@@ -1,12 +1,13 @@
 """Posting: each push adds a version to what the endpoint has."""
 
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import quote, urljoin
 
-from answers import Answer
+from answers import Answer, took
 from endpoint import Endpoint
 from listing import Entry, ToldFile, check_template, filled, merged, published_of
-from saying import check_note, echoed_digest, headers_of, remarks
+from saying import ITS_OWN_WORD, check_note, headers_of, place_of, remarks
 
 from stepline_sdk.push import (
     Destination,
@@ -16,6 +17,7 @@ from stepline_sdk.push import (
     RemoteFile,
     Staged,
     StagedFile,
+    plain_url,
 )
 
 NOTHING_TO_COMPARE = "the endpoint gives neither an address to read it back from nor a digest"
@@ -33,7 +35,8 @@ class Posted(Destination):
     kind = "http"
 
     def __init__(self, endpoint: Endpoint, *, read_back_url: str = "") -> None:
-        self.ref = endpoint.url
+        self.ref = endpoint.shown_url
+        self.about = place_of(endpoint)
         self._endpoint = endpoint
         self._template = urljoin(endpoint.url, read_back_url) if read_back_url else ""
         self._sent: dict[str, StagedFile] = {}
@@ -41,6 +44,7 @@ class Posted(Destination):
         self._answered: Published | None = None
         self._why_unlisted = ""
         self._oddity = ""
+        self._is_believed = False
 
     def check(self, staged: Staged) -> None:
         """Refuse an address for reading back that does not fit, or a note."""
@@ -71,8 +75,9 @@ class Posted(Destination):
         )
         if not self._template:
             found.append(
-                "without a Location or a digest in its answer, or the input 'read_back_url', the "
-                "push will end published, but not verified"
+                "without an address to read back from (a Location in its answer, or the input "
+                "'read_back_url') a digest in its answer has to do, which is its own word; "
+                "without that, too, the push will end published, but not verified"
             )
         return found
 
@@ -80,10 +85,10 @@ class Posted(Destination):
         """Send all files in one request, which carries the mark."""
         headers = headers_of(staged)
         if self.shows_all and newest is not None:
-            headers["If-Match"] = f'"{quote(newest.version, safe=":/@+=,")}"'
+            headers["If-Match"] = f'"{quote(newest.token.version, safe=":/@+=,")}"'
         elif self.shows_all:
             headers["If-None-Match"] = "*"
-        answer = self._endpoint.send("POST", staged, headers)
+        answer = took(self._endpoint.send("POST", staged, headers))
         self._body_sha256 = answer.sent_sha256
         self._answered = self._told(answer, staged.mark)
 
@@ -98,12 +103,17 @@ class Posted(Destination):
         """Return the files of a version: those to be read back, or their digests."""
         published = self._now(published)
         entry: Entry = published.token
+        self._is_believed = False
         return {name: self._remote(published, name) for name in entry.files or self._sent}
 
     def download(self, published: Published, name: str, path: str) -> None:
         """Fetch a file of a version to a path."""
         address = self._address(self._now(published), name)
         self._endpoint.download(address, path, limit=self._sent[name].size)
+
+    def finish(self, published: Published) -> dict[str, Any]:
+        """Return what the receipt is to say of a digest that nothing but the endpoint tells."""
+        return {"caveat": ITS_OWN_WORD} if self._is_believed else {}
 
     def _listed(self) -> list[Published]:
         answer = self._endpoint.get(self._endpoint.url)
@@ -121,10 +131,11 @@ class Posted(Destination):
         heard = {
             "location": answer.headers.get("Location"),
             "version": answer.headers.get("ETag", "").removeprefix("W/").strip('"'),
-            "sha256": echoed_digest(answer),
         }
         heard = {name: value for name, value in heard.items() if value}
-        version = heard.get("location") or mark.key
+        location = heard.get("location", "")
+        # An address of which not all may be shown does not tell versions apart.
+        version = location if location and plain_url(location) == location else mark.key
         url = self._endpoint.url
         try:
             told = published_of({**heard, **said}, url, default_version=version)
@@ -145,6 +156,7 @@ class Posted(Destination):
         entry: Entry = published.token
         if name not in self._sent or self._address(published, name):
             return RemoteFile()
+        self._is_believed = True
         told = entry.files.get(name, ToldFile()).sha256
         if told or (entry.sha256 and len(self._sent) == 1):
             return RemoteFile(sha256=told or entry.sha256)
@@ -159,6 +171,6 @@ class Posted(Destination):
         """Return where a file can be read back; empty where it cannot."""
         entry: Entry = published.token
         if self._template:
-            return filled(self._template, published, name)
+            return filled(self._template, entry, name)
         own = entry.files.get(name, ToldFile()).url
         return own or (entry.location if len(self._sent) == 1 else "")

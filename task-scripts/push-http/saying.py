@@ -1,17 +1,22 @@
 """What a push says to an endpoint beside the files, and beforehand to its user."""
 
 import hashlib
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from answers import Answer
 from endpoint import Endpoint
-from signing import digest_in
 
 from stepline_sdk.push import Refused, Staged
 
 MAX_NOTE = 4096  # bytes; servers take headers of 8 KiB in all, at least
 NOT_SIGNED = "the request is not signed, for the input 'signing_secret' is not given"
+ITS_OWN_WORD = "the digest is the endpoint's own word: nothing was read back that could be compared"
 READABLE = "the address does not start with https://: what is sent can be read on its way"
+
+
+def place_of(endpoint: Endpoint) -> dict[str, str]:
+    """Return what tells an address from others that are shown in the same way: its query."""
+    query = urlsplit(endpoint.url).query
+    return {"query_sha256": hashlib.sha256(query.encode()).hexdigest()[:8]} if query else {}
 
 
 def headers_of(staged: Staged) -> dict[str, str]:
@@ -45,13 +50,3 @@ def remarks(endpoint: Endpoint) -> list[str]:
     """Return what is to be minded of any push to an endpoint."""
     found = [] if endpoint.signs else [NOT_SIGNED]
     return found if endpoint.is_private else [*found, READABLE]
-
-
-def echoed_digest(answer: Answer) -> str:
-    """Return the SHA-256 of what was sent, as headers of the answer tell it; empty if none does.
-
-    A header may also tell the digest of the answer itself, which is none.
-    """
-    own = hashlib.sha256(answer.data).hexdigest()
-    told = [digest_in(answer.headers.get(name, "")) for name in ("Repr-Digest", "Content-Digest")]
-    return next((each for each in told if each not in ("", own)), "")

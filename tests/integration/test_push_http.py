@@ -47,7 +47,27 @@ REFERENCES = {key: {"ssm": f"/local/local/org-secrets/{key}", "secret": True} fo
 ONE = {"plate.csv": b"well,od\nA1,0.25\n"}
 OTHER = {"plate.csv": b"well,od\nA1,0.75\n"}
 SEVERAL = {"notes/day 1 \u00b5.txt": b"a fine day\r\n", "all.bin": bytes(range(256)) * 300}
-LESS_PATIENCE = "Posted.pause_s = Put.pause_s = 0.02\nPosted.settle_s = Put.settle_s = 0.3"
+LESS_PATIENCE = """
+Posted.pause_s = Put.pause_s = 0.02
+Posted.settle_s = Put.settle_s = 0.3
+
+_push_files = push_files
+
+
+def push_files(input, context):
+    # Or push with each of some changes, for the words of the errors.
+    return push_each(input, context) if "each" in input else _push_files(input, context)
+
+
+def push_each(input, context):
+    found = []
+    for changes in input["each"]:
+        try:
+            found.append(_push_files({**input, **changes}, context)["end"])
+        except Exception as error:
+            found.append(str(error))
+    return {"words": found}
+"""
 PATH = "/plates"
 
 pytestmark = pytest.mark.http
@@ -72,7 +92,7 @@ def pusher_to(executor, version, tmp_path):
     """Make what pushes to an address."""
     numbers = itertools.count(1)
 
-    def pusher_to(url, **more):
+    def pusher_to(url, *, secrets=SECRETS, **more):
         folder = tmp_path / f"pusher-{next(numbers)}"
         folder.mkdir()
         return Pusher(
@@ -81,7 +101,7 @@ def pusher_to(executor, version, tmp_path):
             function="push-files",
             folder=folder,
             input={"url": url, "timeout_s": 1.0, **REFERENCES, **more},
-            secrets=SECRETS,
+            secrets=secrets,
         )
 
     return pusher_to
@@ -177,10 +197,15 @@ FAULTS = [
     pytest.param(Refuse("Push", 409, "in the midst", **BUSY), VERIFIED, 1, id="409-in-the-midst"),
     pytest.param(Refuse("Push", 307, "elsewhere"), NOTHING, 0, id="redirect"),
     pytest.param(Cut("Push", 5, times=1), VERIFIED, 1, id="cut"),
-    pytest.param(Cut("Push", 5), NOTHING, 0, id="cut-always"),
+    pytest.param(Cut("Push", 5), UNVERIFIED, 0, id="cut-always"),
     pytest.param(CutReply("Push"), VERIFIED, 1, id="answer-lost"),
     pytest.param(FailAfter("Push", 500), VERIFIED, 1, id="500-after-success"),
-    pytest.param(Refuse("Push", 500, "broken"), NOTHING, 0, id="500"),
+    pytest.param(Refuse("Push", 500, "broken"), UNVERIFIED, 0, id="500"),
+    pytest.param(Refuse("Push", 501, "no POST here"), NOTHING, 0, id="501"),
+    pytest.param(Refuse("Push", 503, "down"), NOTHING, 0, id="503"),
+    pytest.param(FailAfter("Push", 524), VERIFIED, 1, id="524-after-success"),
+    pytest.param(Refuse("Look", 524, "down", times=2), VERIFIED, 1, id="524-look"),
+    pytest.param(Refuse("Look", 501, "no GET here"), VERIFIED, 1, id="501-look"),
     pytest.param(Slow("Push", 0.3), VERIFIED, 1, id="slow"),
     pytest.param(Slow("Push", 1.5, times=1), VERIFIED, 1, id="too-slow"),
     pytest.param(WrongBytes("ReadBack", times=1), VERIFIED, 1, id="wrong-bytes-once"),
@@ -213,6 +238,8 @@ PUT_FAULTS = [
     pytest.param(FailAfter("Put", 500), VERIFIED, 1, id="500-after-success"),
     pytest.param(Refuse("Look", 429, "slow down", **BUSY), VERIFIED, 1, id="429-look"),
     pytest.param(Refuse("Look", 403, "write only"), VERIFIED, 1, id="write-only"),
+    pytest.param(Refuse("Put", 429, "slow down"), NOTHING, 0, id="429-always"),
+    pytest.param(Refuse("Put", 507, "full"), UNVERIFIED, 0, id="507"),
     pytest.param(WrongBytes("Look", after=2), UNVERIFIED, 1, id="wrong-bytes"),
 ]
 
@@ -224,6 +251,45 @@ def test_put_fault_ends_in_one_of_three_ends(serve, fault, outcome, versions):
 
         assert end.outcome == outcome, end.words
         assert received(standin) == [ONE] * versions
+
+
+def half_of_it(standin, status):
+    """Return a fault: a part of what is sent replaces what is there, and an error is answered."""
+
+    def strike(request, answer):
+        if request.operation != "Put" or len(standin.versions[PATH]) > 1:
+            return answer(request)
+        standin.put_there(PATH, {"plate.csv": request.data[: len(request.data) // 2]})
+        return Reply(status, b"no space for all of it")
+
+    return strike
+
+
+@pytest.mark.parametrize("status", [413, 429, 507], ids=str)
+def test_put_that_leaves_half_of_the_file_is_not_called_nothing(serve, status):
+    with serve("PUT") as (standin, pusher):
+        assert pusher.push(ONE, workflow="one").outcome == VERIFIED
+        standin.faults.append(half_of_it(standin, status))
+        end = pusher.push(OTHER, workflow="two")
+        assert end.outcome == UNVERIFIED, end.words
+        assert "what is there now is neither what was there nor what was sent" in end.words
+        assert len(received(standin)) == 2
+        assert pusher.push(OTHER, workflow="two").outcome == VERIFIED
+        assert received(standin)[2:] == [OTHER]
+
+
+@pytest.mark.parametrize("etag", ["", 'W/"1"'], ids=["none", "weak"])
+def test_put_without_a_strong_etag_says_that_it_is_unguarded(serve, etag):
+    def other_etag(request, answer):
+        reply = answer(request)
+        return Reply(reply.status, reply.data, {**reply.headers, "ETag": etag} if etag else {})
+
+    with serve("PUT", faults=[other_etag]) as (standin, pusher):
+        ends = [pusher.push(files, workflow=str(files)) for files in (ONE, OTHER)]
+        assert received(standin) == [ONE, OTHER]
+    assert ends[0].receipt["caveats"] == []
+    [caveat] = ends[1].receipt["caveats"]
+    assert "no strong ETag" in caveat
 
 
 def test_put_of_several_files_is_refused(serve):
@@ -299,8 +365,83 @@ def test_endpoint_that_gives_nothing_back_is_believed_by_its_digest(
         assert (end.outcome, received(standin)) == (outcome, [files])
     if tells:
         assert end.receipt["verified_by"] == "digest"
+        assert "the endpoint's own word" in end.receipt["remote"]["caveat"]
     else:
         assert "gives neither an address to read it back from nor a digest" in end.words
+
+
+def mirror(request, answer):
+    """Keep nothing, and send all headers back."""
+    names = ("content-digest", "idempotency-key", "content-type", "content-disposition")
+    found = {name: request.headers[name] for name in names if name in request.headers}
+    digest = {"Repr-Digest": request.headers.get("content-digest", "")}
+    return Reply(200 if request.data else 404, request.data, {**found, **digest})
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize("readable", [True, False], ids=["readable", "unreadable"])
+def test_mirror_that_keeps_nothing_is_not_believed(serve, method, readable):
+    faults = [mirror] if readable else [Refuse("Look", 405, "no"), mirror]
+    with serve(method, faults=faults) as (standin, pusher):
+        end = pusher.push(ONE)
+        assert (end.outcome, received(standin)) == (UNVERIFIED, [])
+
+
+SIGNATURE = "X-Amz-Signature=0123456789abcdef"
+
+
+def signed_addresses(request, answer):
+    """Tell an address with a signature, and give the file to those alone who have it."""
+    reply = answer(request)
+    if request.operation == "ReadBack" and request.query != SIGNATURE:
+        return Reply(403, f"not so: {request.path}?{request.query}".encode())
+    if request.operation != "Push":
+        return reply
+    told = json.loads(reply.data)
+    told["location"] += f"?{SIGNATURE}"
+    del told["version"]
+    return Reply(201, json.dumps(told).encode(), {"Location": told["location"]})
+
+
+@pytest.mark.parametrize("readable", [True, False], ids=["readable", "refused"])
+def test_signed_addresses_are_read_and_not_shown(serve, readable):
+    refusal = Refuse("ReadBack", 403, f"/x?{SIGNATURE} is not good")
+    faults = [signed_addresses] if readable else [refusal, signed_addresses]
+    with serve(lists=False, faults=faults) as (standin, pusher):
+        end = pusher.push(ONE)
+        assert end.outcome == (VERIFIED if readable else UNVERIFIED), end.words
+        assert received(standin) == [ONE]
+    shown = end.log + end.words + str(end.record.outcome)
+    shown += json.dumps(pusher.receipt_file(end)) if readable else ""
+    assert "Signature" not in shown
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_address_that_is_a_secret_is_used_whole_and_shown_without_its_query(
+    pusher_to, method, tmp_path
+):
+    seen = set()
+
+    def note(request, answer):
+        seen.add(request.query if request.path == PATH else "")
+        return answer(request)
+
+    with HttpStandIn(faults=[note], record=tmp_path / "record") as standin:
+        url = f"{standin.url}{PATH}?token={TOKEN}"
+        reference = {"ssm": "/local/local/org-secrets/url", "secret": True}
+        given = {"token": None, "signing_secret": None, "method": method}
+        pusher = pusher_to(reference, secrets={"url": url}, **given)
+        end = pusher.push(ONE)
+        assert (end.outcome, received(standin)) == (VERIFIED, [ONE]), end.words
+    assert f"token={TOKEN}" in seen
+    assert end.receipt["destination"]["ref"] == f"{standin.url}{PATH}"
+    assert TOKEN not in end.log + json.dumps(pusher.receipt_file(end))
+
+
+def test_address_that_is_a_secret_without_a_query_is_no_use(pusher_to):
+    reference = {"ssm": "/local/local/org-secrets/url", "secret": True}
+    end = pusher_to(reference, secrets={"url": "https://data.example.org/x"}, token=None).push(ONE)
+    assert "input 'url' is a secret without a part after '?'" in end.words
 
 
 def test_dry_run_says_beforehand_what_cannot_be_known(serve):
@@ -308,6 +449,7 @@ def test_dry_run_says_beforehand_what_cannot_be_known(serve):
         end = pusher.push(ONE, dry_run=True, signing_secret=None)
         assert received(standin) == []
     unsigned, unlisted, unverified = end.receipt["caveats"]
+    assert "its own word" in unverified
     assert "not signed" in unsigned
     assert "does not list" in unlisted
     assert "will end published, but not verified" in unverified
@@ -463,41 +605,55 @@ def test_killed_worker_and_retry_leave_one_version(serve):
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-@pytest.mark.parametrize("place", ["file", "note"])
+@pytest.mark.parametrize("place", ["file", "note", "header", "read_back_url", "url"])
 def test_planted_secret_stops_the_push(serve, secret, place):
     value = SECRETS[secret]
     files = {"plate.csv": f"well,od\n{value},1\n".encode()} if place == "file" else ONE
     with serve() as (standin, pusher):
-        end = pusher.push(files, note=value if place == "note" else "")
+        url = f"{standin.url}{PATH}"
+        changes = {
+            "note": {"note": value},
+            "header": {"headers": {"X-Key": value}},
+            "read_back_url": {"read_back_url": f"/x?key={value}"},
+            "url": {"url": f"{url}?key={value}"},
+        }
+        end = pusher.push(files, **changes.get(place, {}))
         assert (end.outcome, standin.operations) == (NOTHING, [])
     assert f"holds the value of the secret '{secret}'" in end.words
     assert value not in end.words + end.log
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"url": None}, "input 'url' is missing"),
-        ({"url": "plates"}, "input 'url' must start with https://"),
-        ({"url": "http://me:pw@127.0.0.1/x"}, "input 'url' holds credentials"),
-        ({"url": "http://plates.example/x"}, "the token would be readable on its way"),
-        ({"url": "https://plates.example/x#a"}, "has a part after '#'"),
-        ({"method": "PATCH"}, "input 'method' is 'PATCH', it must be one of: POST, PUT"),
-        ({"timeout_s": "5"}, "input 'timeout_s' is a number of seconds above 0"),
-        ({"headers": {"Content-Digest": "x"}}, "'Content-Digest' is set by the push itself"),
-        ({"headers": {"X Y": "x"}}, "'X Y' is no name of a header"),
-        ({"headers": {"X-Key": 1}}, "input 'headers': 'X-Key' is text"),
-        ({"headers": {"X-Key": "a\nb"}}, "the value of 'X-Key' is not printable ASCII"),
-        ({"token": {"ssm": "/local/local/org-secrets/other"}}, "input 'token' is no secret"),
-        ({"read_back_url": "/x/{number}"}, "input 'read_back_url' has {number}"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
-)
-def test_bad_input_is_named_before_anything_is_sent(serve, changes, words):
+OPEN = "http://plates.example/x"
+WRONG_INPUT = [
+    ({"url": None}, "input 'url' is missing"),
+    ({"url": "plates"}, "input 'url' is no address that begins with https://"),
+    ({"url": "http://me:pw@127.0.0.1/x"}, "input 'url' has credentials in it"),
+    ({"url": OPEN}, "the token would be readable on its way"),
+    (
+        {"url": OPEN, "token": None, "headers": {"X-Key": REFERENCES["token"]}},
+        "the header 'X-Key' would be readable on its way",
+    ),
+    ({"url": "https://plates.example/x#a"}, "has a part after '#'"),
+    ({"method": "PATCH"}, "input 'method' is 'PATCH', it must be one of: POST, PUT"),
+    ({"timeout_s": "5"}, "input 'timeout_s' is a number, not str"),
+    ({"timeout_s": 0}, "input 'timeout_s' is 0, it must be above 0"),
+    ({"headers": {"Content-Digest": "x"}}, "'Content-Digest' is set by the push itself"),
+    ({"headers": {"X Y": "x"}}, "'X Y' is no name of a header"),
+    ({"headers": {"X-Key": 1}}, "input 'headers': 'X-Key' is text"),
+    ({"headers": {"X-Key": "a\nb"}}, "the value of 'X-Key' is not printable ASCII"),
+    ({"token": {"ssm": "/local/local/org-secrets/other"}}, "input 'token' is no secret"),
+    ({"url": {"ssm": "/local/local/org-secrets/other"}}, "input 'url' is no secret"),
+    ({"url": REFERENCES["token"]}, "input 'url' is no address"),
+    ({"read_back_url": "/x/{number}"}, "input 'read_back_url' has {number}"),
+]
+
+
+def test_bad_input_is_named_before_anything_is_sent(serve):
     with serve() as (standin, pusher):
-        end = pusher.push(ONE, **changes)
+        end = pusher.push(ONE, each=[changes for changes, _ in WRONG_INPUT])
         assert standin.calls == ()
-    assert words in end.words
+    wanted, found = [words for _, words in WRONG_INPUT], end.record.outcome.value["words"]
+    assert [pair for pair in zip(wanted, found, strict=True) if pair[0] not in pair[1]] == []
 
 
 def test_headers_hold_texts_and_secrets(serve):

@@ -12,10 +12,10 @@ import pytest
 from stepline.testing.http import wire
 from stepline.testing.kit.script_import import importable
 from stepline.testing.loopback import Request
-from stepline_sdk.push import Mark, Published, Refused, TryAgain
+from stepline_sdk.push import Mark, Refused, TryAgain
 
 FOLDER = Path(__file__).parents[3] / "task-scripts/push-http"
-MODULES = ("answers", "endpoint", "listing", "saying", "signing")
+MODULES = ("answers", "endpoint", "listing", "posting", "putting", "saying", "signing")
 URL = "https://data.example.org/plates"
 SHA = "ab" * 32
 
@@ -75,12 +75,72 @@ def test_waiting_until_a_date_is_the_time_from_now(script):
         (500, {}, TryAgain, False),
         (501, {}, Refused, None),
         (503, {}, TryAgain, True),
+        (507, {}, TryAgain, False),
+        (524, {}, TryAgain, False),
+        (529, {}, TryAgain, False),
     ],
 )
 def test_answer_that_took_nothing_is_an_error(script, status, headers, error, clear):
     with pytest.raises(error) as caught:
         script.answers.took(answer(script, status, **headers))
     assert getattr(caught.value, "clear", None) == clear
+
+
+SIGNED = "https://store.example/b?X-Amz-Signature=abc"
+
+
+def test_addresses_in_words_are_without_what_lets_in(script):
+    elsewhere = answer(script, 302, b"see " + SIGNED.encode(), Location=SIGNED)
+    with pytest.raises(Refused) as caught:
+        script.answers.took(elsewhere)
+    assert "X-Amz" not in str(caught.value)
+    assert str(caught.value).count("https://store.example/b") == 2
+
+
+def test_version_shows_addresses_without_what_lets_in_and_keeps_them_whole(script):
+    said = {"version": SIGNED, "id": SIGNED, "location": "/b?token=abc"}
+    version = script.listing.published_of(said, URL)
+    plain = "https://store.example/b"
+    assert version[:3] == (plain, plain, "https://data.example.org/b")
+    assert version.token[:3] == (SIGNED, SIGNED, "https://data.example.org/b?token=abc")
+    assert script.listing.merged(version, version).url == "https://data.example.org/b"
+
+
+def test_version_without_a_number_is_not_named_by_an_address_that_may_not_be_shown(script):
+    endpoint = script.endpoint.Endpoint(f"{URL}?token=abc")
+    posted = script.posting.Posted(endpoint)
+    mark = Mark("a" * 32, "b" * 32)
+    for location, version in ((SIGNED, mark.key), ("/b/3", "/b/3")):
+        told = posted._told(answer(script, 201, b"", Location=location), mark)
+        assert told[:2] == (URL, version)
+    assert posted.ref == URL
+
+
+def test_addresses_that_differ_in_their_query_are_different_places(script):
+    queries = ["", "?table=a", "?table=b"]
+    endpoints = [script.endpoint.Endpoint(URL + query) for query in queries]
+    for kind in (script.posting.Posted, script.putting.Put):
+        places = [kind(endpoint) for endpoint in endpoints]
+        assert {place.ref for place in places} == {URL}
+        assert len({str(place.about) for place in places}) == 3
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"token": "not-a-real-token"}, "the token would be readable"),
+        ({"headers": {"authorization": "x"}}, "the token would be readable"),
+        ({"headers": {"X-Key": "x"}, "secret_headers": ["X-Key"]}, "the header 'X-Key' would"),
+        ({"is_secret": True}, "the address would be readable"),
+    ],
+    ids=["token", "authorization", "secret header", "address"],
+)
+def test_credentials_go_by_https_or_to_this_machine(script, how, words):
+    with pytest.raises(ValueError, match=words):
+        script.endpoint.Endpoint("http://data.example.org/plates", **how)
+    for url in (URL, "http://127.0.0.1:8000/plates"):
+        script.endpoint.Endpoint(url, **how)
+    script.endpoint.Endpoint("http://data.example.org/plates", headers={"X-Lab": "north"})
 
 
 @pytest.mark.parametrize(
@@ -123,7 +183,7 @@ def test_version_that_cannot_be_understood_is_refused(script, said, words):
 
 
 def test_template_is_filled_with_quoted_parts(script):
-    version = Published("a/b", "1 2")
+    version = script.listing.Entry("a/b", "1 2")
     template = "https://x.example/{id}/{version}/{name}?n={name}"
     filled = script.listing.filled(template, version, "c/d {id}")
     assert filled == "https://x.example/a%2Fb/1%202/c%2Fd%20%7Bid%7D?n=c%2Fd%20%7Bid%7D"
@@ -137,17 +197,6 @@ def test_template_that_cannot_be_filled_is_refused(script, template, several, wo
     with pytest.raises(Refused) as caught:
         script.listing.check_template(template, several=several)
     assert words in str(caught.value)
-
-
-def test_echoed_digest_is_that_of_what_was_sent_and_not_of_the_answer(script):
-    body = b'{"version": 1}'
-    own = script.signing.content_digest(script.endpoint.sha256_of([body]))
-    sent = script.signing.content_digest(SHA)
-    echoed = script.saying.echoed_digest
-    assert echoed(answer(script, 201, body, Content_Digest=own)) == ""
-    assert echoed(answer(script, 201, body, Content_Digest=own, Repr_Digest=sent)) == SHA
-    assert echoed(answer(script, 201, body, Content_Digest=f"md5=:aa==:, {sent}")) == SHA
-    assert echoed(answer(script, 201, body, Repr_Digest="sha-256=:%%%:")) == ""
 
 
 def test_signature_is_good_at_the_other_end(script):
