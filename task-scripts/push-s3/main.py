@@ -6,14 +6,14 @@ from urllib.parse import urlsplit
 from s3_client import connect
 from s3_versions import VersionsInBucket
 
-from stepline_sdk.push import Given, push
+from stepline_sdk.push import Given, is_private, push
 
 
 def push_files(input: dict, context: Any) -> dict:
     """Publish files as a new version below a prefix; done only once they read back the same."""
     given = Given(input)
-    endpoint = _endpoint(given.text("endpoint_url", ""))
-    client = connect(
+    endpoint = _endpoint(given)
+    clients = connect(
         endpoint,
         region=given.text("region", ""),
         keys=_keys(given, context),
@@ -21,7 +21,7 @@ def push_files(input: dict, context: Any) -> dict:
         checksums=given.flag("checksums", True),
     )
     destination = VersionsInBucket(
-        client,
+        clients,
         bucket=given.text("bucket"),
         prefix=given.text("prefix", ""),
         store=urlsplit(endpoint).netloc,
@@ -39,18 +39,19 @@ def push_files(input: dict, context: Any) -> dict:
     )
 
 
-def _endpoint(url: str) -> str:
+def _endpoint(given: Given) -> str:
     """Return the address of a store; empty for Amazon's own.
 
     Raises:
-        ValueError: It is no address, or has credentials in it.
+        ValueError: It is no address, has credentials in it, or others can read what goes there.
     """
-    parts = urlsplit(url)
-    if url and (parts.scheme not in ("http", "https") or not parts.hostname):
-        raise ValueError("input 'endpoint_url' is no address that begins with http:// or https://")
-    if parts.username or parts.password:
-        raise ValueError("input 'endpoint_url' has credentials in it: give them as secrets")
-    return url.rstrip("/")
+    url = given.address("endpoint_url", "")
+    if url and not is_private(url) and not given.flag("allow_http"):
+        raise ValueError(
+            "input 'endpoint_url' must begin with https://: files, signatures and session tokens "
+            "would be readable on their way; in a network of your own set 'allow_http' to true"
+        )
+    return url
 
 
 def _keys(given: Given, context: Any) -> tuple[str, str] | None:

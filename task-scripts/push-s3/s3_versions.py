@@ -7,13 +7,14 @@ still the one that was read, so of two pushes at once one is refused by the stor
 """
 
 import mimetypes
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from boto3.s3.transfer import TransferConfig
 from manifest import Manifest
-from s3_client import code_of, is_missing, status_of, store_errors
+from s3_client import Clients, code_of, is_missing, status_of, store_errors
 
 from stepline_sdk.push import Destination, Mark, Published, Refused, RemoteFile, Staged, StagedFile
 
@@ -26,7 +27,7 @@ class VersionsInBucket(Destination):
     """Versions below one prefix of a bucket.
 
     Args:
-        client: Of the store.
+        clients: Of the store.
         bucket: Name of the bucket, which is there.
         prefix: Of the keys of all objects; may be empty.
         store: Host of the store; empty for Amazon's own.
@@ -36,12 +37,13 @@ class VersionsInBucket(Destination):
     """
 
     kind = "s3"
+    looks_back = sys.maxsize  # the manifest is read whole
     # Each part on its way is in memory.
     transfer = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=4)
 
     def __init__(
         self,
-        client: Any,
+        clients: Clients,
         *,
         bucket: str,
         prefix: str = "",
@@ -50,7 +52,7 @@ class VersionsInBucket(Destination):
         conditional_writes: bool = True,
         workflow: str = "",
     ) -> None:
-        self._client = client
+        self._client, self._once = clients
         self._bucket = bucket
         self._prefix = prefix.strip("/")
         self._checksums = checksums
@@ -171,8 +173,8 @@ class VersionsInBucket(Destination):
         if self._checksums:
             condition["ChecksumAlgorithm"] = "SHA256"
         try:
-            with store_errors():
-                self._client.put_object(
+            with store_errors(publishes=True):
+                self._once.put_object(
                     Bucket=self._bucket,
                     Key=self._key(LEDGER),
                     Body=manifest.with_version(version),

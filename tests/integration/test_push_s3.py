@@ -15,6 +15,7 @@ from stepline.testing.loopback import (
     Slow,
     WrongBytes,
 )
+from stepline.testing.loopback.messages import CutError
 from stepline.testing.loopback.proxy import FaultProxy
 from tests.support.executors import make_process_executor
 from tests.support.moto_server import ANY_KEY, REGION
@@ -36,10 +37,27 @@ MEGABYTE = 1_000_000
 LESS_PATIENCE = """
 from boto3.s3.transfer import TransferConfig
 
-VersionsInBucket.pause_s = 0.05
-VersionsInBucket.settle_s = 1.0
+VersionsInBucket.pause_s = 0.02
+VersionsInBucket.settle_s = 0.3
 VersionsInBucket.tries = 3
 VersionsInBucket.transfer = TransferConfig(multipart_threshold=5 << 20, multipart_chunksize=5 << 20)
+
+_push_files = push_files
+
+
+def push_files(input, context):
+    # Or push with each of some changes, for the words of the errors.
+    return push_each(input, context) if "each" in input else _push_files(input, context)
+
+
+def push_each(input, context):
+    found = []
+    for changes in input["each"]:
+        try:
+            found.append(_push_files({**input, **changes}, context)["end"])
+        except Exception as error:
+            found.append(str(error))
+    return {"words": found}
 """
 MANIFEST = "/plates/daily/manifest.json"
 OBJECT = "/plates/daily/v1-*/plate.csv"
@@ -191,9 +209,10 @@ def test_push_to_s3_where_the_store_knows_no_checksums_and_no_conditions(pusher,
 
 TRANSIENT = {
     "busy for a second": lambda: no(f"PUT {OBJECT}", 429, retry_after=1, times=2),
-    "failing a few times": lambda: no(f"PUT {MANIFEST}", 503, times=3),
+    "failing a few times": lambda: no(f"PUT {MANIFEST}", 503, times=2),
     "cut in mid-upload": lambda: Cut(f"PUT {OBJECT}", 5, times=3),
     "slow": lambda: Slow("PUT *", 0.3),
+    "failing in front of the store": lambda: no(f"PUT {OBJECT}", 524, times=2),
     "other bytes once": lambda: WrongBytes(f"GET {OBJECT}", times=1),
     "error after the upload": lambda: FailAfter(f"PUT {MANIFEST}", form=store_error, times=1),
     "each answer of the end lost": lambda: CutReply(f"PUT {MANIFEST}"),
@@ -220,6 +239,8 @@ REFUSED = {
     "busy for hours": (lambda: no(f"PUT {OBJECT}", 429, retry_after=3600), "SlowDown"),
     "failing always": (lambda: no(f"PUT {MANIFEST}", 503), "ServiceUnavailable"),
     "cut always": (lambda: Cut(f"PUT {OBJECT}", 5), "onnection"),
+    "objects failing always": (lambda: no(f"PUT {OBJECT}", 500), "InternalError"),
+    "no conditions": (lambda: no(f"PUT {MANIFEST}", 501), "set conditional_writes to false"),
 }
 
 
@@ -259,6 +280,57 @@ def test_push_to_s3_that_cannot_be_proven_is_unverified(pusher, store, proxy, na
     proxy.faults.clear()
     assert pusher.push(FILES).outcome == VERIFIED
     assert published(store) == [FILES]
+
+
+@pytest.mark.parametrize("fault", ["cut", "error"])
+def test_push_to_s3_whose_manifest_is_never_taken_and_that_hears_no_clear_no_is_unverified(
+    pusher, store, proxy, fault
+):
+    faults = {"cut": Cut(f"PUT {MANIFEST}", 5), "error": no(f"PUT {MANIFEST}", 524)}
+    proxy.faults.append(faults[fault])
+    end = pusher.push(FILES)
+    assert (end.outcome, published(store)) == (UNVERIFIED, [])
+    proxy.faults.clear()
+    assert pusher.push(FILES).outcome == VERIFIED
+    assert published(store) == [FILES]
+
+
+def nobody(request, answer):
+    """Be gone."""
+    raise CutError
+
+
+def test_push_to_s3_to_a_store_that_is_gone_once_it_took_the_manifest_is_unverified(
+    pusher, store, proxy
+):
+    hold = Hold(f"PUT {MANIFEST}", before_effect=False)
+    for fault in (CutReply(f"PUT {MANIFEST}"), hold):
+        proxy.faults.append(fault)
+    with pusher.pushing(FILES) as ends:
+        assert hold.reached.wait(30)
+        proxy.faults.append(nobody)  # for connections that are there
+        proxy.__exit__(None, None, None)
+        hold.release()
+    assert ends[0].outcome == UNVERIFIED, ends[0].words
+    assert published(store) == [FILES]
+
+
+def test_push_to_s3_to_a_closed_port_publishes_nothing(pusher, store, proxy):
+    proxy.__exit__(None, None, None)
+    end = pusher.push(FILES)
+    assert (end.outcome, "Could not connect" in end.words) == (NOTHING, True)
+
+
+def test_push_to_s3_finds_its_own_version_below_a_hundred_of_others(pusher, store):
+    assert pusher.push(FILES).outcome == VERIFIED
+    client, key = store.client("s3"), "daily/manifest.json"
+    document = json.loads(store.objects("plates")[key])
+    theirs = {"folder": "theirs/", "key": "0" * 32, "content": "1" * 32, "files": []}
+    others = [{**theirs, "number": number} for number in range(150, 1, -1)]
+    document["versions"] = [*others, *document["versions"]]
+    client.put_object(Bucket="plates", Key=key, Body=json.dumps(document).encode())
+    receipt = pusher.push(FILES).receipt
+    assert (receipt["new"], receipt["remote"]["version"]) == (False, "1")
 
 
 @pytest.mark.parametrize(
@@ -359,25 +431,33 @@ def test_push_to_s3_with_a_wrong_secret_has_the_stores_words_and_not_the_secret(
     assert "SignatureDoesNotMatch" in end.words
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"bucket": None}, "input 'bucket' is missing"),
-        ({"bucket": "a b"}, "Invalid bucket name"),
-        ({"endpoint_url": "minio.example.org"}, "input 'endpoint_url' is no address"),
-        ({"endpoint_url": "http://me:word@127.0.0.1:1"}, "'endpoint_url' has credentials in it"),
-        ({"secret_key": None}, "input 'secret_key' is missing"),
-        ({"prefix": "a//b"}, "the prefix 'a//b' has an empty part"),
-        ({"prefix": "a" * 1000}, "longer than 1024 bytes"),
-        ({"addressing": "guess"}, "must be one of: auto, path, virtual"),
-        ({"dry_run": "false"}, "input 'dry_run' is true or false"),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
-)
-def test_push_to_s3_of_wrong_input_names_it(pusher, store, changes, words):
-    end = pusher.push(FILES, **changes)
-    assert words in end.words
+WRONG_INPUT = [
+    ({"bucket": None}, "input 'bucket' is missing"),
+    ({"bucket": "a b"}, "Invalid bucket name"),
+    ({"endpoint_url": "minio.example.org"}, "input 'endpoint_url' is no address"),
+    ({"endpoint_url": "http://me:word@127.0.0.1:1"}, "'endpoint_url' has credentials in it"),
+    ({"endpoint_url": "http://minio.example.org"}, "must begin with https://"),
+    ({"secret_key": None}, "input 'secret_key' is missing"),
+    ({"secret_key": "plain"}, "input 'secret_key' is a plain text"),
+    ({"prefix": "a//b"}, "the prefix 'a//b' has an empty part"),
+    ({"prefix": "a" * 1000}, "longer than 1024 bytes"),
+    ({"addressing": "guess"}, "must be one of: auto, path, virtual"),
+    ({"dry_run": "false"}, "input 'dry_run' is true or false"),
+]
+
+
+def test_push_to_s3_of_wrong_input_names_it(pusher, store):
+    end = pusher.push(FILES, each=[changes for changes, _ in WRONG_INPUT])
+    found = end.record.outcome.value["words"]
+    wanted = [words for _, words in WRONG_INPUT]
+    assert [pair for pair in zip(wanted, found, strict=True) if pair[0] not in pair[1]] == []
     assert store.objects("plates") == {}
+
+
+def test_push_to_s3_over_http_where_that_is_allowed_tries_it(pusher, store):
+    url = "http://no-such-store.invalid"
+    end = pusher.push(FILES, endpoint_url=url, allow_http=True, addressing="path")
+    assert (end.outcome, "Could not connect" in end.words) == (NOTHING, True)
 
 
 @pytest.mark.parametrize(
