@@ -233,10 +233,13 @@ class KaggleStandIn(StandIn):
                 ref, title=kernel.title, source=source, settings=dict(kernel.settings)
             )
 
-    def add_model_version(self, ref: str, variation: str) -> None:
-        """Make a version of a variation ``FRAMEWORK/slug`` with no files."""
+    def add_model_version(
+        self, ref: str, variation: str, files: Mapping[str, bytes] = MappingProxyType({})
+    ) -> None:
+        """Make a version of a variation ``FRAMEWORK/slug``, as somebody does on its page."""
         with self.lock:
-            self._models.add_version(ref, variation, notes="", uploads=[])
+            uploads = [self._state.keep(name, data) for name, data in files.items()]
+            self._models.add_version(ref, variation, notes="", uploads=uploads)
 
     def user(self, request: Request) -> str | None:
         """Return the user name of the credentials, also of a known token."""

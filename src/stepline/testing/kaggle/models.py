@@ -15,6 +15,9 @@ from stepline.testing.kaggle.state import DeclinedError, KaggleState
 from stepline.testing.kaggle.wire import KaggleRequest
 from stepline.testing.loopback.messages import RefusedError, Reply, json_reply
 
+PAGE = 20
+"""Versions in one answer at most, however many are asked for."""
+
 
 class Models:
     """Models by ``owner/slug``.
@@ -213,7 +216,11 @@ class ModelAnswers:
             }
             for version in reversed(variation.versions)
         ]
-        return json_reply({"versionList": {"versions": versions}, "nextPageToken": ""})
+        token = str(request.parameters.get("pageToken") or "")
+        start = int(token) if token.isdecimal() else 0
+        more = str(start + PAGE) if start + PAGE < len(versions) else ""
+        page = versions[start : start + PAGE]
+        return json_reply({"versionList": {"versions": page}, "nextPageToken": more})
 
     def _list_files(self, request: KaggleRequest) -> Reply:
         version = self._version(request)

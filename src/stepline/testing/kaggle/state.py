@@ -90,6 +90,11 @@ class KaggleState:
         blob.complete = len(merged) == blob.size
         return blob
 
+    def keep(self, name: str, data: bytes) -> str:
+        """Take a file whole, and return the token of its upload."""
+        blob = self.begin_upload(name=name, kind="", size=len(data))
+        return self.receive(blob.token, data).token
+
     def dataset(self, ref: str) -> Dataset:
         """Return the dataset ``owner/slug``.
 
