@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlflow_client import SignIn, check_address, connect
+from mlflow_client import SignIn, connect
 from models import VersionsOfModel
 from runs import RunsInExperiment
 from said import Said
@@ -35,7 +35,7 @@ def _client(given: Given, context: Any) -> Any:
         username=given.text("username", ""),
         password=given.secret(context, "password", ""),
     )
-    return connect(check_address(given.text("tracking_uri")), sign_in)
+    return connect(given.address("tracking_uri"), sign_in, allow_http=given.flag("allow_http"))
 
 
 def _run(given: Given, context: Any) -> dict[str, Any]:

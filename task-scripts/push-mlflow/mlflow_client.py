@@ -23,9 +23,18 @@ from mlflow.tracking.client import MlflowClient
 from mlflow.utils import request_utils
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from stepline_sdk.push import Refused, RemoteFile, TryAgain
+from stepline_sdk.push import (
+    Refused,
+    RemoteFile,
+    TryAgain,
+    is_busy,
+    is_not_taken,
+    is_private,
+    plain_url,
+    plain_words,
+    retry_after,
+)
 
-_BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TRANSIENT = (
     requests.exceptions.ConnectionError,
     requests.exceptions.Timeout,
@@ -42,40 +51,37 @@ class SignIn(NamedTuple):
     username: str = ""
     password: str = ""
 
-    def check(self) -> None:
-        """Refuse what is neither.
+    def check(self, uri: str, *, allow_http: bool) -> None:
+        """Refuse what is neither, and what others could read on its way.
 
         Raises:
-            ValueError: There is half of it, or too much.
+            ValueError: There is half of it, or too much, or the way is open.
         """
         if self.token and (self.username or self.password):
             raise ValueError("give the input 'token', or 'username' and 'password', not both")
         if bool(self.username) != bool(self.password):
             missing = "password" if self.username else "username"
             raise ValueError(f"input '{missing}' is missing")
+        if any(self) and not allow_http and not is_private(uri):
+            what = "token" if self.token else "password"
+            raise ValueError(
+                f"input 'tracking_uri' must begin with https://: the {what} would be readable on "
+                "its way; in a network of your own set 'allow_http' to true"
+            )
 
 
-def check_address(uri: str) -> str:
-    """Return a server's address without a slash at its end.
-
-    Raises:
-        ValueError: It is the address of something else, or has credentials in it.
-    """
-    parts = urlsplit(uri)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("input 'tracking_uri' is no address that begins with http:// or https://")
-    if parts.username or parts.password:
-        raise ValueError("input 'tracking_uri' has credentials in it: give them as inputs")
-    return uri.rstrip("/")
-
-
-def connect(uri: str, sign_in: SignIn) -> MlflowClient:
+def connect(uri: str, sign_in: SignIn, *, allow_http: bool = False) -> MlflowClient:
     """Return a client of a server; all requests of this process go by its sessions.
 
+    Args:
+        uri: The server's address.
+        sign_in: How to sign in.
+        allow_http: Whether to sign in also where others could read it on its way.
+
     Raises:
-        ValueError: There is half a credential.
+        ValueError: There is half a credential, or others could read it.
     """
-    sign_in.check()
+    sign_in.check(uri, allow_http=allow_http)
     if not hasattr(request_utils, "_get_request_session"):
         raise RuntimeError("this version of the MLflow client is not the one in requirements.txt")
     session = _Session(_Auth(uri, sign_in))
@@ -114,18 +120,24 @@ class Artifacts:
         self._store._download_file(name, path)
 
 
+def address(client: MlflowClient) -> str:
+    """Return the server's address, as a receipt may have it."""
+    return plain_url(client.tracking_uri).rstrip("/")
+
+
 def place(client: MlflowClient, name: str) -> str:
     """Return what a receipt calls something at a server."""
-    parts = urlsplit(client.tracking_uri)
-    return f"{parts.netloc}{parts.path}/{name}"
+    return f"{address(client).partition('://')[2]}/{name}"
 
 
 @contextmanager
-def server_errors(what: str = "") -> Iterator[None]:
+def server_errors(what: str = "", *, publishes: bool = False) -> Iterator[None]:
     """Turn what the client raises into what a push understands, with the server's words.
 
     Args:
         what: Said before the words, such as a file's name.
+        publishes: Whether it is what makes a version visible: then, of all but the server's
+            own no, it is not clear whether it was done. Nothing else can have published.
 
     Raises:
         Refused: The server says no.
@@ -134,7 +146,10 @@ def server_errors(what: str = "") -> Iterator[None]:
     try:
         yield
     except (MlflowException, requests.exceptions.RequestException, _BusyError) as error:
-        raise _meaning(error, f"{what}: " if what else "") from error
+        meaning = _meaning(error, f"{what}: " if what else "")
+        if isinstance(meaning, TryAgain) and not publishes:
+            meaning.clear = True
+        raise meaning from error
 
 
 def is_missing(error: Exception) -> bool:
@@ -152,20 +167,21 @@ def is_there_already(error: Exception) -> bool:
 class _BusyError(Exception):
     """The server answers that it cannot do it now."""
 
-    def __init__(self, words: str, after_s: float | None) -> None:
-        super().__init__(words)
-        self.after_s = after_s
+    def __init__(self, response: requests.Response) -> None:
+        super().__init__(_words(response))
+        self.after_s = retry_after(response.headers.get("Retry-After"))
+        self.not_taken = is_not_taken(response.status_code)
 
 
 class _Auth(AuthBase):
     """Signs in at one server, and nowhere that it may lead to, such as a store of files."""
 
     def __init__(self, uri: str, sign_in: SignIn) -> None:
-        self._netloc = urlsplit(uri).netloc
+        self._server = urlsplit(uri)[:2]
         self._sign_in = sign_in
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if urlsplit(request.url or "").netloc != self._netloc:
+        if urlsplit(request.url or "")[:2] != self._server:
             return request
         if self._sign_in.token:
             request.headers["Authorization"] = f"Bearer {self._sign_in.token}"
@@ -184,8 +200,8 @@ class _Session(requests.Session):
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         response = super().request(*args, **kwargs)
-        if response.status_code in _BUSY_STATUS:
-            raise _BusyError(_words(response), _after_s(response))
+        if is_busy(response.status_code):
+            raise _BusyError(response)
         return response
 
 
@@ -196,19 +212,14 @@ def _words(response: requests.Response) -> str:
     return f"{words.strip()[:500] or response.reason} (HTTP {response.status_code})"
 
 
-def _after_s(response: requests.Response) -> float | None:
-    with suppress(KeyError, ValueError):
-        return float(response.headers["Retry-After"])
-    return None
-
-
 def _meaning(error: BaseException, before: str) -> Exception:
     for cause in _causes(error):
         if isinstance(cause, _BusyError):
-            return TryAgain(f"{before}{cause}", cause.after_s)
+            words = plain_words(f"{before}{cause}")
+            return TryAgain(words, cause.after_s, clear=cause.not_taken)
         if isinstance(cause, _TRANSIENT):
-            return TryAgain(f"{before}{type(cause).__name__}: {cause}")
-    words = before + " ".join(str(error).split())[:1000]
+            return TryAgain(plain_words(f"{before}{type(cause).__name__}: {cause}"))
+    words = plain_words(before + " ".join(str(error).split())[:1000])
     garbled = isinstance(error, MlflowException) and error.get_http_status_code() == 500
     if garbled and not isinstance(error, RestException):
         return TryAgain(words)  # an answer that the client cannot read

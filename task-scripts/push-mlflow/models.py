@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mlflow.tracking.client import MlflowClient
-from mlflow_client import is_missing, is_there_already, place, server_errors
+from mlflow_client import address, is_missing, is_there_already, place, server_errors
 from runs import CONTENT, PUSH, RunsInExperiment
 
 from stepline_sdk.push import Mark, Published, Refused, Staged, TryAgain
@@ -38,6 +38,7 @@ class VersionsOfModel(RunsInExperiment):
         self._model = model
         self._alias = alias
         self.ref = place(client, model)
+        self.aside = {**self.aside, "alias": alias}
 
     def versions(self) -> Iterator[Published]:
         """Give the versions of the model, those of others too."""
@@ -45,7 +46,7 @@ class VersionsOfModel(RunsInExperiment):
             found = self._client.search_model_versions(
                 f"name='{self._model}'", max_results=100, order_by=["version_number DESC"]
             )
-        base = f"{self._client.tracking_uri}/#/models/{quote(self._model)}/versions"
+        base = f"{address(self._client)}/#/models/{quote(self._model)}/versions"
         for version in found:
             tags = version.tags
             yield Published(
@@ -58,10 +59,10 @@ class VersionsOfModel(RunsInExperiment):
 
     def upload(self, staged: Staged, newest: Published | None) -> None:
         """Make a run, and a version of the model that has the run's files."""
-        run = self._write_run(staged)
+        run = self._write_run(staged, publishes=False)
         self._register()
         folder = _model_folder(staged)
-        with server_errors():
+        with server_errors(publishes=True):
             self._client.create_model_version(
                 self._model,
                 posixpath.join(run.info.artifact_uri, folder),

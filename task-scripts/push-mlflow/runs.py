@@ -14,7 +14,7 @@ from typing import Any
 
 from mlflow.entities import Run
 from mlflow.tracking.client import MlflowClient
-from mlflow_client import Artifacts, is_there_already, place, server_errors
+from mlflow_client import Artifacts, address, is_there_already, place, server_errors
 from said import LONGEST_TAG, Said
 
 from stepline_sdk.push import Destination, Mark, Published, Refused, RemoteFile, Staged
@@ -50,10 +50,11 @@ class RunsInExperiment(Destination):
         self._client = client
         self._experiment = experiment
         self._said = said
-        self._origin = origin
+        self._origin_tags = _origin_tags(origin)
         self._run_name = run_name
         self._stores: dict[str, Artifacts] = {}
         self.about = said.plain()
+        self.aside = {"experiment": experiment, "run": run_name, "tags": self._origin_tags}
         self.ref = place(client, experiment)
 
     def check(self, staged: Staged) -> None:
@@ -77,7 +78,7 @@ class RunsInExperiment(Destination):
 
     def upload(self, staged: Staged, newest: Published | None) -> None:
         """Make a run, or complete what an earlier try left of one."""
-        self._write_run(staged)
+        self._write_run(staged, publishes=True)
 
     def is_ready(self, published: Published) -> bool:
         """Return whether the run is finished."""
@@ -115,7 +116,7 @@ class RunsInExperiment(Destination):
 
     def _published(self, run: Run) -> Published:
         info, tags = run.info, run.data.tags
-        base = self._client.tracking_uri
+        base = address(self._client)
         return Published(
             self.ref,
             info.run_id,
@@ -164,7 +165,13 @@ class RunsInExperiment(Destination):
         found = self._search(experiment, f"tags.`{PUSH}` = '{key}'")
         return sorted(found, key=lambda run: run.info.status != FINISHED)
 
-    def _write_run(self, staged: Staged) -> Run:
+    def _write_run(self, staged: Staged, *, publishes: bool) -> Run:
+        """Return the finished run of a push, made or completed.
+
+        Args:
+            staged: What it holds.
+            publishes: Whether a finished run is what is published.
+        """
         experiment = self._made_experiment()
         earlier = self._of_push(experiment, staged.mark.key)
         if earlier and earlier[0].info.status == FINISHED:
@@ -174,14 +181,14 @@ class RunsInExperiment(Destination):
             for batch in self._said.batches(run.info.start_time):
                 self._client.log_batch(run.info.run_id, **batch)
             Artifacts(self._client, run).write(staged.folder)
-        with server_errors():
+        with server_errors(publishes=publishes):
             self._client.set_terminated(run.info.run_id, FINISHED)
         return run
 
     def _new_run(self, experiment: str, staged: Staged) -> Run:
         tags = {
             **self._said.tags,
-            **_origin_tags(self._origin),
+            **self._origin_tags,
             PUSH: staged.mark.key,
             CONTENT: staged.mark.content,
         }

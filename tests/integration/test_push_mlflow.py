@@ -40,9 +40,26 @@ SAID = {
     "tags": {"operator": "Ada"},
 }
 LESS_PATIENCE = """
-RunsInExperiment.pause_s = 0.05
-RunsInExperiment.settle_s = 1.0
+RunsInExperiment.pause_s = 0.02
+RunsInExperiment.settle_s = 0.3
 RunsInExperiment.tries = 3
+
+_push_model = push_model
+
+
+def push_model(input, context):
+    # Or push with each of some changes, for the words of the errors.
+    return push_each(input, context) if "each" in input else _push_model(input, context)
+
+
+def push_each(input, context):
+    found = []
+    for changes in input["each"]:
+        try:
+            found.append(_push_model({**input, **changes}, context)["end"])
+        except Exception as error:
+            found.append(str(error))
+    return {"words": found}
 """
 API = "/api/2.0/mlflow"
 PUT_FILE = "PUT /api/2.0/mlflow-artifacts/artifacts/*/plate.csv"
@@ -192,12 +209,33 @@ def test_push_to_mlflow_dry_run_changes_nothing(make, proxy, mlflow_server, name
     assert mlflow_server.versions(name) == []
 
 
-@pytest.mark.parametrize("where", ["file", "param", "note"])
-def test_push_to_mlflow_of_a_secret_is_stopped_before_anything_leaves(runner, proxy, where):
-    changes = {"param": {"params": {"key": TOKEN}}, "note": {"note": TOKEN}}.get(where, {})
-    end = runner.push({"a.txt": TOKEN.encode()} if where == "file" else FILES, **changes)
-    assert end.outcome == NOTHING
-    assert "holds the value of the secret 'token'" in end.words
+def test_push_to_mlflow_of_a_secret_is_stopped_before_anything_leaves(runner, proxy):
+    end = runner.push({"a.txt": TOKEN.encode()})
+    assert (end.outcome, "holds the value of the secret 'token'" in end.words) == (NOTHING, True)
+    assert proxy.calls == ()
+
+
+def test_push_to_mlflow_of_a_secret_in_what_is_said_is_stopped_before_anything_leaves(
+    modeller, proxy
+):
+    given = [
+        {"params": {"key": TOKEN}},
+        {"note": TOKEN},
+        {"run_name": f"run {TOKEN}"},
+        {"experiment": TOKEN},
+        {"alias": TOKEN},
+        {"model": TOKEN},
+    ]
+    found = modeller.push(FILES, each=given).record.outcome.value["words"]
+    wanted = "nothing was published to mlflow-model"
+    assert [words for words in found if not words.startswith(wanted)] == []
+    assert [words for words in found if "holds the value of the secret 'token'" not in words] == []
+    assert proxy.calls == ()
+
+
+def test_push_to_mlflow_of_a_secret_in_the_tags_of_origin_is_stopped(runner, proxy):
+    end = runner.push(FILES, workflow=TOKEN)
+    assert (end.outcome, "holds the value of the secret 'token'" in end.words) == (NOTHING, True)
     assert proxy.calls == ()
 
 
@@ -238,7 +276,7 @@ TRANSIENT = {
     "other bytes once": lambda: WrongBytes(GET_FILE, times=1),
     "error after the experiment": lambda: FailAfter(f"POST {API}/experiments/create", times=1),
     "error after the run is there": lambda: FailAfter(f"POST {API}/runs/create", times=1),
-    "error after a file": lambda: FailAfter(PUT_FILE, times=1),
+    "error after a file": lambda: FailAfter(PUT_FILE, 524, times=1),
     "error after the end": lambda: FailAfter(FINISH, times=1),
     "each answer of the end lost": lambda: CutReply(FINISH),
     "error after the version": lambda: FailAfter(VERSION, times=1),
@@ -259,6 +297,7 @@ def test_push_model_that_goes_wrong_for_a_while_is_verified_once(
     assert aliased(mlflow_server, name) == [["stable"]]
 
 
+# What is never taken, and what the retry then finds: nothing, or a run that is half done.
 REFUSED = {
     "not signed in": (lambda: Refuse("*", 401, "who are you"), "who are you"),
     "no right": (lambda: Refuse(f"POST {API}/runs/create", 403, "not yours"), "not yours"),
@@ -268,8 +307,12 @@ REFUSED = {
     "no right to register": (lambda: Refuse(VERSION, 403, "not yours"), "not yours"),
     "busy for hours": (lambda: Refuse(PUT_FILE, 429, "tomorrow", retry_after=9999), "tomorrow"),
     "failing always": (lambda: Refuse(PUT_FILE, 500, "out of order"), "out of order (HTTP 500)"),
+    "failing in front of it": (lambda: Refuse(f"POST {API}/runs/create", 524, "late"), "HTTP 524"),
     "cut always": (lambda: Cut(PUT_FILE, 5), "onnection"),
+    "run never finished": (lambda: Cut(FINISH, 5), "onnection"),
+    "version never taken": (lambda: Refuse(VERSION, 503, "not now"), "not now (HTTP 503)"),
 }
+LEAVE_NOTHING = ("not signed in", "no right", "no such server", "failing in front of it")
 
 
 @pytest.mark.parametrize("fault", REFUSED)
@@ -280,9 +323,38 @@ def test_push_model_that_is_refused_publishes_nothing(modeller, mlflow_server, p
     assert end.outcome == NOTHING, end.words
     assert words in end.words
     assert mlflow_server.versions(name) == []
+    assert bool(mlflow_server.runs(name)) == (fault not in LEAVE_NOTHING)
+    if fault not in LEAVE_NOTHING:
+        proxy.faults.clear()
+        assert modeller.push(FILES).outcome == VERIFIED
+        assert len(finished(mlflow_server, name)) == len(mlflow_server.versions(name)) == 1
+
+
+@pytest.mark.parametrize(
+    ("function", "fault"),
+    [
+        ("push-run", lambda: Cut(FINISH, 5)),
+        ("push-run", lambda: Refuse(FINISH, 524, "late")),
+        ("push-model", lambda: Cut(VERSION, 5)),
+    ],
+    ids=["run cut", "run failing", "version cut"],
+)
+def test_push_to_mlflow_of_which_only_what_publishes_is_unclear_is_unverified(
+    make, proxy, mlflow_server, name, function, fault
+):
+    pusher = make(function, proxy.url, **({"model": name} if function == "push-model" else {}))
+    proxy.faults.append(fault())
+    assert pusher.push(FILES).outcome == UNVERIFIED
     proxy.faults.clear()
-    assert modeller.push(FILES).outcome == VERIFIED
-    assert len(finished(mlflow_server, name)) == len(mlflow_server.versions(name)) == 1
+    assert pusher.push(FILES).outcome == VERIFIED
+    assert len(finished(mlflow_server, name)) == 1
+
+
+def test_push_run_shows_no_query_of_any_address(runner, proxy):
+    proxy.__exit__(None, None, None)
+    end = runner.push(FILES)
+    assert (end.outcome, "with url: /api/2.0/mlflow/experiments" in end.words) == (NOTHING, True)
+    assert "experiment_name=" not in end.words + end.log
 
 
 def test_push_run_that_is_refused_half_way_says_that_it_failed(runner, mlflow_server, proxy, name):
@@ -439,28 +511,39 @@ def test_push_run_signs_in_with_every_request(runner, mlflow_server, proxy, name
     assert len(finished(mlflow_server, name)) == 1
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"tracking_uri": None}, "input 'tracking_uri' is missing"),
-        ({"tracking_uri": "sqlite:///here.db"}, "input 'tracking_uri' is no address"),
-        ({"tracking_uri": "http://me:word@127.0.0.1:1"}, "has credentials in it"),
-        ({"username": "ada"}, "not both"),
-        ({"token": None, "username": "ada"}, "input 'password' is missing"),
-        ({"metrics": {"r2": "high"}}, "'r2' is a number"),
-        ({"params": {"a#b": 1}}, "'a#b' cannot be a name"),
-        ({"params": {"long": "x" * 6001}}, "'long' is longer than 6000 characters"),
-        ({"tags": {"stepline.push": "x"}}, "is kept for the platforms' own tags"),
-        ({"model": "a/b"}, "input 'model'"),
-        ({"alias": "latest"}, "input 'alias'"),
-        ({"alias": "v7"}, "input 'alias'"),
-        ({"dry_run": "false"}, "input 'dry_run' is true or false"),
-    ],
-    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
-)
-def test_push_model_of_wrong_input_names_it(modeller, proxy, changes, words):
-    assert words in modeller.push(FILES, **changes).words
+OPEN = {"tracking_uri": "http://mlflow.example.org"}
+BY_NAME = {"token": None, "username": "ada"}
+WRONG_INPUT = [
+    ({"tracking_uri": None}, "input 'tracking_uri' is missing"),
+    ({"tracking_uri": "sqlite:///here.db"}, "input 'tracking_uri' is no address"),
+    ({"tracking_uri": "http://me:word@127.0.0.1:1"}, "has credentials in it"),
+    (OPEN, "the token would be readable on its way"),
+    ({**OPEN, **BY_NAME, "password": reference("token")}, "the password would be readable"),
+    ({"username": "ada"}, "not both"),
+    (BY_NAME, "input 'password' is missing"),
+    ({"metrics": {"r2": "high"}}, "'r2' is a number"),
+    ({"params": {"a#b": 1}}, "'a#b' cannot be a name"),
+    ({"params": {"long": "x" * 6001}}, "'long' is longer than 6000 characters"),
+    ({"tags": {"stepline.push": "x"}}, "is kept for the platforms' own tags"),
+    ({"model": "a/b"}, "input 'model'"),
+    ({"alias": "latest"}, "input 'alias'"),
+    ({"alias": "v7"}, "input 'alias'"),
+    ({"dry_run": "false"}, "input 'dry_run' is true or false"),
+]
+
+
+def test_push_model_of_wrong_input_names_it(modeller, proxy):
+    end = modeller.push(FILES, each=[changes for changes, _ in WRONG_INPUT])
+    wanted, found = [words for _, words in WRONG_INPUT], end.record.outcome.value["words"]
+    assert [pair for pair in zip(wanted, found, strict=True) if pair[0] not in pair[1]] == []
     assert proxy.calls == ()
+
+
+def test_push_model_over_http_tries_it_where_that_is_allowed_or_nobody_signs_in(modeller):
+    url = {"tracking_uri": "http://no-such-server.invalid"}
+    given = [{**url, "allow_http": True}, {**url, "token": None}]
+    found = modeller.push(FILES, each=given).record.outcome.value["words"]
+    assert [words for words in found if "onnection" not in words] == []
 
 
 @pytest.mark.parametrize(
