@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from huggingface_hub import RepoCard
 from stepline_sdk.push import Refused
 
 CARD = "README.md"
+LARGEST_CARD = 5 * 10**6  # bytes
 SIGN = "<!-- This card is made by the push; it is made anew by the next one. -->"
 
 
@@ -71,8 +73,11 @@ def licence_in(path: str) -> str:
     """Return the licence that a README.md names; empty where it does not.
 
     Raises:
-        Refused: It cannot be read as a card.
+        Refused: It cannot be read as a card, or is too large for one.
     """
+    size = os.path.getsize(path)
+    if size > LARGEST_CARD:
+        raise Refused(f"{CARD} has {size} bytes; a card has at most {LARGEST_CARD}")
     try:
         with open(path, encoding="utf-8") as file:
             data = RepoCard(file.read(), ignore_metadata_errors=True).data

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 from huggingface_hub import HfApi, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.utils import parse_ratelimit_headers
 
-from stepline_sdk.push import Refused, TryAgain
+from stepline_sdk.push import (
+    Refused,
+    TryAgain,
+    is_busy,
+    is_not_taken,
+    is_private,
+    plain_words,
+    retry_after,
+)
 
 PUBLIC_HUB = "https://huggingface.co"
 TIMEOUT_S = 120.0
 """Seconds that the Hub may take for an answer, or for taking the next part of a file."""
 
-_BUSY = frozenset({408, 429, 500, 502, 503, 504})
-_LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+_COMMIT = re.compile(r"/api/(?:dataset|model)s/[^/]+/[^/]+/commit/[^/]+$")
+_TOO_MANY = 429
 
 
 def connect(endpoint: str, token: str) -> HfApi:
@@ -32,11 +40,10 @@ def connect(endpoint: str, token: str) -> HfApi:
     Raises:
         ValueError: The token would go there in the clear.
     """
-    url = urlsplit(endpoint)
-    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOCAL):
+    if not is_private(endpoint):
         raise ValueError(f"input 'endpoint' is '{endpoint}', it must start with https://")
     set_client_factory(_Client)
-    return HfApi(endpoint=endpoint.rstrip("/"), token=token, library_name="stepline")
+    return HfApi(endpoint=endpoint, token=token, library_name="stepline")
 
 
 class _Client(httpx2.Client):
@@ -53,9 +60,12 @@ class _Client(httpx2.Client):
         try:
             response = super().send(request, **options)
         except httpx2.TransportError as error:
-            words = str(error) or type(error).__name__
-            raise TryAgain(f"no answer from {request.url.host}: {words}") from error
-        if response.status_code not in _BUSY:
+            words = plain_words(str(error)) or type(error).__name__
+            raise TryAgain(
+                f"no answer from {request.url.host}: {words}",
+                clear=not _publishes(request) or _is_unsent(request, error),
+            ) from error
+        if not is_busy(response.status_code):
             return response
         try:
             response.read()
@@ -63,7 +73,19 @@ class _Client(httpx2.Client):
             pass  # the status says enough
         finally:
             response.close()
-        raise TryAgain(_words(response), _wait(response))
+        clear = not _publishes(request) or is_not_taken(response.status_code)
+        raise TryAgain(_words(response), _wait(response), clear=clear)
+
+
+def _publishes(request: httpx2.Request) -> bool:
+    """Return whether a request makes a version; no other one does."""
+    return request.method == "POST" and bool(_COMMIT.search(request.url.path))
+
+
+def _is_unsent(request: httpx2.Request, error: httpx2.TransportError) -> bool:
+    """Return whether nothing of a request left; one that was led elsewhere has."""
+    unconnected = isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout))
+    return unconnected and error.request is request
 
 
 @contextmanager
@@ -87,7 +109,8 @@ def told() -> Iterator[None]:
         if error.__cause__ is not None:
             # The client says which file, and its cause says what is wrong.
             cause = error.__cause__
-            raise RuntimeError(f"{error} {type(cause).__name__}: {cause}") from error
+            words = f"{error} {type(cause).__name__}: {cause}"
+            raise RuntimeError(plain_words(words)) from error
         raise
 
 
@@ -100,7 +123,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _refusal(error: HfHubHTTPError) -> str:
     # The text of the error itself has the address in it, which may let people in.
     status = error.response.status_code
-    return f"the Hub says {status}: {error.server_message or error.response.reason_phrase}"
+    words = plain_words(error.server_message or error.response.reason_phrase)
+    return f"the Hub says {status}: {words}"
 
 
 def _words(response: httpx2.Response) -> str:
@@ -111,13 +135,12 @@ def _words(response: httpx2.Response) -> str:
         said = None
     if isinstance(said, dict) and isinstance(said.get("error"), str):
         words = said["error"]
-    return f"the Hub says {response.status_code}: {words}"
+    return f"the Hub says {response.status_code}: {plain_words(words)}"
 
 
 def _wait(response: httpx2.Response) -> float | None:
     """Return the seconds that the Hub asks to wait."""
     limit = parse_ratelimit_headers(response.headers)
-    if response.status_code == 429 and limit is not None and limit.remaining == 0:
+    if response.status_code == _TOO_MANY and limit is not None and limit.remaining == 0:
         return float(limit.reset_in_seconds)
-    asked = response.headers.get("Retry-After", "")
-    return float(asked) if asked.isdecimal() else None
+    return retry_after(response.headers.get("Retry-After"))

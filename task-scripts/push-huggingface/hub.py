@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from card import CARD, SIGN, Card, licence_in
+from card import CARD, LARGEST_CARD, SIGN, Card, licence_in
 from connection import PUBLIC_HUB, connect, told
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils import build_hf_headers, paginate, validate_repo_id
 from huggingface_hub.utils.sha import git_hash
 
 from stepline_sdk.push import (
@@ -71,6 +72,7 @@ class HubRepo(Destination):
         self._card = card
         self._repo: dict[str, str] = {"repo_id": repo, "repo_type": kind}
         self._api = connect(endpoint, token)
+        self.aside = {"private": private, "endpoint": endpoint}
         self._page = f"{self._api.endpoint}/{'datasets/' if kind == 'dataset' else ''}{repo}"
         self._staged: Staged | None = None
         self._seen = False
@@ -96,26 +98,40 @@ class HubRepo(Destination):
             )
         self._staged = staged
 
-    def versions(self) -> Iterable[Published]:
-        """Return the commits, newest first; none where there is no repository."""
+    def versions(self) -> Iterator[Published]:
+        """Yield the commits, newest first; none where there is no repository."""
         with told():
             try:
                 self._check_visibility()
-                commits = self._api.list_repo_commits(**self._repo)
+                commits = self._commits()
+                newest = next(commits, None)
             except RepositoryNotFoundError as error:
                 if error.response.status_code != 404:
                     raise
-                return []
-            versions = [
-                Published(
-                    id=self.ref,
-                    version=commit.commit_id,
-                    url=f"{self._page}/tree/{commit.commit_id}",
-                    mark=find_mark(f"{commit.title}\n{commit.message}"),
-                )
-                for commit in commits
-            ]
-            return [*map(self._recognised, versions[:1]), *versions[1:]]
+                return
+            if newest:
+                yield self._recognised(self._published(newest))
+            yield from map(self._published, commits)
+
+    def _commits(self) -> Iterator[Mapping[str, Any]]:
+        """Yield what the Hub tells of each commit on ``main``, newest first, page by page.
+
+        The client's own way reads all pages first, however long the history is.
+        """
+        kind, repo = self._repo["repo_type"], self._repo["repo_id"]
+        yield from paginate(
+            f"{self._api.endpoint}/api/{kind}s/{repo}/commits/main",
+            params={},
+            headers=build_hf_headers(token=self._api.token, library_name=self._api.library_name),
+        )
+
+    def _published(self, commit: Mapping[str, Any]) -> Published:
+        return Published(
+            id=self.ref,
+            version=commit["id"],
+            url=f"{self._page}/tree/{commit['id']}",
+            mark=find_mark(f"{commit['title']}\n{commit['message']}"),
+        )
 
     def _recognised(self, newest: Published) -> Published:
         """Return the newest commit, marked with the content of this push if it has it all.
@@ -176,21 +192,22 @@ class HubRepo(Destination):
             if error.response.status_code != 409 or not self._is_new():
                 raise
             self._check_visibility()
-        return str(self._api.list_repo_commits(**self._repo)[0].commit_id)
+        return str(next(self._commits())["id"])
 
     def _is_new(self) -> bool:
         """Return whether there is a repository in which nothing was done yet."""
         try:
-            commits = self._api.list_repo_commits(**self._repo)
+            commits = list(islice(self._commits(), 2))
         except HfHubHTTPError:
             return False
-        return len(commits) == 1 and not set(self._tree(commits[0].commit_id)) - {ATTRIBUTES}
+        return len(commits) == 1 and not set(self._tree(commits[0]["id"])) - {ATTRIBUTES}
 
     def _check_card(self, there: Mapping[str, RepoFile], version: str) -> None:
         """Refuse to put a made card in place of one that somebody wrote."""
         if not self._card.wanted or CARD not in there:
             return
-        if SIGN.encode() not in self._content(CARD, version):
+        large = there[CARD].size > LARGEST_CARD  # no push made it
+        if large or SIGN.encode() not in self._content(CARD, version):
             names = ", ".join(f"'{name}'" for name in self.about)
             raise Refused(
                 f"{CARD} at the Hub was written by somebody: give it as a file or leave out {names}"

@@ -43,7 +43,7 @@ def _push(kind: str, input: dict[str, Any], context: Any) -> dict[str, Any]:
         private=given.flag("private", True),
         mirror=given.flag("mirror"),
         card=card,
-        endpoint=given.text("endpoint", "") or os.environ.get("HF_ENDPOINT") or PUBLIC_HUB,
+        endpoint=given.address("endpoint", "") or _usual_hub(),
         token=given.secret(context, "token"),
     )
     if card.wanted:
@@ -57,3 +57,7 @@ def _push(kind: str, input: dict[str, Any], context: Any) -> dict[str, Any]:
         dry_run=given.flag("dry_run"),
         force=given.flag("force"),
     )
+
+
+def _usual_hub() -> str:
+    return Given(dict(os.environ)).address("HF_ENDPOINT", "") or PUBLIC_HUB

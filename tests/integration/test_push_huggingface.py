@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import socket
 import zipfile
 
 import pytest
@@ -18,7 +19,7 @@ from stepline.testing.loopback import (
     Slow,
     WrongBytes,
 )
-from stepline_sdk.push import NotPublished, Unverified, find_mark
+from stepline_sdk.push import NotPublished, TryAgain, Unverified, find_mark
 from tests.support.hub_client import SCRIPT, TOKEN, hub_environment, hub_packages
 
 __all__ = ["hub_environment", "hub_packages"]
@@ -231,6 +232,13 @@ def test_push_is_refused_before_anything_leaves(push, hub, input, words):
     assert words in said
 
 
+def test_card_that_is_too_large_is_refused_before_anything_leaves(push, hub, modules, monkeypatch):
+    monkeypatch.setattr(modules["card"], "LARGEST_CARD", 20)
+    end, said = end_of(push, content={"README.md": b"# " + b"x" * 19})
+    assert (end, hub.calls) == (NOTHING, ())
+    assert "README.md has 21 bytes; a card has at most 20" in said
+
+
 def test_file_over_the_limit_is_refused_before_anything_leaves(push, hub, modules, monkeypatch):
     monkeypatch.setattr(modules["hub"], "LARGEST_FILE", 10_000)
     end, said = end_of(push)
@@ -247,6 +255,11 @@ def test_licence_in_the_pushed_card_is_enough_for_a_public_repository(push, hub)
 WRONG_INPUT = {
     "no repo": ({"repo": None}, ValueError, "input 'repo' is missing"),
     "no token": ({"token": None}, ValueError, "input 'token' is no secret"),
+    "endpoint with a password": (
+        {"endpoint": "https://me:secret@hub.test"},
+        ValueError,
+        "input 'endpoint' has credentials in it",
+    ),
     "endpoint in the clear": ({"endpoint": "http://hub.test"}, ValueError, "start with https://"),
     "flag as text": ({"mirror": "yes"}, TypeError, "input 'mirror' is true or false, not str"),
     "two cards": (
@@ -345,6 +358,12 @@ FAULTS = {
     "500 once when looking": (lambda hub: Refuse("RepoInfo", 500, WORDS, times=1), VERIFIED, 1),
     "cut once": (lambda hub: Cut("PutLfs", 5000, times=1), VERIFIED, 1),
     "cut always": (lambda hub: Cut("PutLfs", 5000), NOTHING, 0),
+    "529 once": (lambda hub: Refuse("Commit", 529, WORDS, times=1), VERIFIED, 1),
+    "500 always": (lambda hub: Refuse("Commit", 500, WORDS), UNVERIFIED, 0),
+    "503 at each commit": (lambda hub: Refuse("Commit", 503, WORDS), NOTHING, 0),
+    "522 at each question": (lambda hub: Refuse("Preupload", 522, WORDS), NOTHING, 0),
+    "500 at each creation": (lambda hub: Refuse("CreateRepo", 500, WORDS), NOTHING, 0),
+    "cut in each commit": (lambda hub: Cut("Commit", 20), UNVERIFIED, 0),
     "cut in the commit": (lambda hub: Cut("Commit", 20, times=1), VERIFIED, 1),
     "slow": (lambda hub: Slow("PutLfs", 0.3), VERIFIED, 1),
     "created, then cut": (lambda hub: CutReply("CreateRepo", times=1), VERIFIED, 1),
@@ -369,6 +388,23 @@ def test_fault_ends_in_one_of_the_three_ends(push, hub, fault, expected, commits
     assert words.startswith(BEGINNINGS[end])
 
 
+def test_long_history_is_read_no_further_than_needed(push, hub):
+    hub.add("datasets/me/plates")
+    for number in range(160):
+        hub.change("datasets/me/plates", {"theirs.txt": bytes([number])})
+
+    assert push()["end"] == VERIFIED
+    # Pages of fifty: two to look at a hundred commits, and one that has the new one.
+    assert hub.operations.count("ListCommits") == 3
+
+
+def test_endpoint_that_holds_a_secret_stops_the_push(push, hub):
+    end, words = end_of(push, endpoint=f"{hub.url}/{API_KEY}")
+
+    assert (end, hub.calls) == (NOTHING, ())
+    assert "holds the value of the secret" in words
+
+
 def test_many_large_files_are_each_sent_once(push, hub):
     content = {f"part-{number}.bin": bytes([number]) * 5000 for number in range(8)}
     hub.faults.append(Cut("PutLfs", 100, after=4, times=1))
@@ -388,6 +424,25 @@ def test_endpoint_may_come_from_the_environment(push, hub, monkeypatch):
 def test_refusal_has_the_words_of_the_platform(push, hub, operation):
     hub.faults.append(Refuse(operation, 403, WORDS))
     assert f"the Hub says 403: {WORDS}" in end_of(push)[1]
+
+
+def test_refusal_has_no_queries_of_addresses(push, hub):
+    hub.faults.append(Refuse("Commit", 403, "see https://hub.test/page?token=abc"))
+    assert end_of(push)[1].endswith("the Hub says 403: see https://hub.test/page")
+
+
+def test_commit_that_finds_nobody_listening_was_certainly_not_taken(modules):
+    import httpx2
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    commit = httpx2.Request("POST", f"http://127.0.0.1:{port}/api/datasets/me/plates/commit/main")
+    connection = modules["connection"]
+
+    with connection._Client() as client, pytest.raises(TryAgain) as told:
+        client.send(commit)
+
+    assert told.value.clear
 
 
 def test_commit_in_between_is_named_and_kept(push, hub):
