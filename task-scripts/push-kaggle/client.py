@@ -1,30 +1,43 @@
 """Kaggle's own client in a process of its own, asked by one line of JSON per call.
 
 It is the only process that ever has the credentials in its environment, and it has a home
-folder of its own, so that nothing that another program left there is used or changed.
+folder of its own, so that nothing that another program left there is used or changed. It ends
+when the process that asks does.
 """
 
 from __future__ import annotations
 
+import ctypes
 import io
 import json
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from contextlib import redirect_stdout
+from pathlib import Path
 from typing import Any
 
-from urllib3.util.retry import Retry
+from stepline_sdk.push import is_busy, is_not_taken, plain_words, retry_after
 
 PAGE = 200
+MOST_PAGES = 1000
 
 # The service says so of what is not there as well as of what one may not see.
 _NOT_SEEN = re.compile(r"Permission '\w+\.get' was denied")
-_TOO_MANY = 429
-_BUSY = frozenset({408, _TOO_MANY, 500, 502, 503, 504})
+_PUBLISHING = frozenset(
+    {
+        "create_dataset",
+        "create_dataset_version",
+        "create_model_instance",
+        "create_model_instance_version",
+    }
+)
+_PR_SET_PDEATHSIG = 1
 
 
 class RefusedError(Exception):
@@ -36,17 +49,18 @@ class UploadError(Exception):
 
     Args:
         message: What is wrong.
-        status: HTTP status; None where there was no answer.
+        answer: Of the place where files are sent to; None where there was none.
     """
 
-    def __init__(self, message: str, status: int | None) -> None:
+    def __init__(self, message: str, answer: Any) -> None:
         super().__init__(message)
-        self.status = status
+        self.answer = answer
 
 
 def make_service() -> Any:
     """Return the client, which is imported only here: the import signs in."""
     from kaggle.api import kaggle_api_extended as extended
+    from urllib3.util.retry import Retry
 
     # Tried here for seconds rather than minutes; the push tries again, and looks first.
     extended.Retry = lambda **_: Retry(total=2, backoff_factor=0.2)
@@ -56,12 +70,12 @@ def make_service() -> Any:
 
         MAX_UPLOAD_RESUME_ATTEMPTS = 3
         newest: Any = None  # asked after the uploads, before the version is made
-        sent = False  # whether something was sent that may have made a version
 
         def with_retry(self, func: Any, *_: Any, **__: Any) -> Any:
             # A call whose answer is lost may have made a version; the push looks first.
             def once(request: Any) -> Any:
-                self.sent = self.sent or func.__name__.startswith("create_")
+                if func.__name__ in _PUBLISHING:
+                    mark_sent()
                 return func(request)
 
             return once
@@ -74,7 +88,7 @@ def make_service() -> Any:
             self.upload_answer = None
             sent = super()._upload_file(file_name, *arguments, **options)
             if sent is None:
-                raise _failed_upload(file_name, self.upload_answer)
+                raise failed_upload(file_name, self.upload_answer)
             return sent
 
         def upload_files(self, *arguments: Any, **options: Any) -> None:
@@ -90,14 +104,29 @@ def make_service() -> Any:
     return service
 
 
-def _failed_upload(name: str, answer: Any) -> UploadError:
+def failed_upload(name: str, answer: Any) -> UploadError:
+    """Return the error of an upload that ended with an answer, or None without one."""
     # What the client would go on from is of no use any more.
     shutil.rmtree(os.path.join(tempfile.gettempdir(), ".kaggle"), ignore_errors=True)
     os.makedirs(os.path.join(tempfile.gettempdir(), ".kaggle/uploads"))
     if answer is None:
         return UploadError(f"{name} was not taken: the connection broke", None)
-    words = " ".join(answer.text.split())[:300] or answer.reason
-    return UploadError(f"{name} was not taken: {answer.status_code} {words}", answer.status_code)
+    # Cut only once they are plain: what is left of an address would not be known for one.
+    words = plain_words(" ".join(answer.text.split()))[:300] or answer.reason
+    return UploadError(f"{name} was not taken: {answer.status_code} {words}", answer)
+
+
+def _sent() -> Path:
+    """Return the file that is there once something was sent that may make a version.
+
+    The asking process looks for it too, where it gets no answer, and removes it before each call.
+    """
+    return Path(os.environ["HOME"], "sent")
+
+
+def mark_sent() -> None:
+    """Note that what is sent next may make a version."""
+    _sent().touch()
 
 
 class Calls:
@@ -112,11 +141,10 @@ class Calls:
 
     def answer(self, call: str, arguments: list[Any]) -> dict[str, Any]:
         """Return what a call gives, or the error that it ends with."""
-        self._service.sent = False
         try:
             return {"value": getattr(self, call)(*arguments)}
         except Exception as error:  # noqa: BLE001  # handed to who asked
-            return {"error": described(error, sent=self._service.sent)}
+            return {"error": described(error, sent=_sent().exists())}
 
     def sign_in(self) -> str:
         """Return the user's name."""
@@ -156,18 +184,31 @@ class Calls:
             ],
         }
 
+    def dataset_settings(self, ref: str) -> dict[str, str]:
+        """Return title and licence, by the names that the client gives to licences."""
+        from kagglesdk.datasets.types.dataset_api_service import ApiGetDatasetMetadataRequest
+
+        request = ApiGetDatasetMetadataRequest()
+        request.owner_slug, request.dataset_slug = ref.split("/")
+        with self._service.build_kaggle_client() as kaggle:
+            found = kaggle.datasets.dataset_api_client.get_dataset_metadata(request)
+        if found.error_message or not found.info:
+            return {"title": "", "licence": ""}
+        licences = [each.name or "" for each in found.info.licenses or []]
+        return {"title": found.info.title or "", "licence": ", ".join(licences)}
+
     def dataset_files(self, ref: str) -> dict[str, int]:
         """Return sizes in bytes by name; `ref` ends with the version's number."""
-        files: dict[str, int] = {}
-        token = None
-        while True:
+
+        def page_of(token: str | None) -> Any:
             page = self._service.dataset_list_files(ref, page_token=token, page_size=PAGE)
             if page.error_message:
                 raise RefusedError(page.error_message)
-            files.update({each.name: each.total_bytes for each in page.files or []})
-            token = page.next_page_token
-            if not token:
-                return files
+            return page
+
+        return {
+            each.name: each.total_bytes for page in _pages(page_of) for each in page.files or []
+        }
 
     def dataset_download(self, ref: str, name: str, path: str) -> None:
         """Fetch a file of a version."""
@@ -216,7 +257,7 @@ class Calls:
         """Save a kernel, unless there is another newest version by now."""
         there = _or_none(lambda: self.kernel(ref))
         _same(f"kernel {ref}", newest, there["version"] if there else 0)
-        self._service.sent = True
+        mark_sent()
         answer = self._service.kernels_push(folder)
         if answer.error:
             raise RefusedError(answer.error)
@@ -252,26 +293,43 @@ class Calls:
 
     def model_versions(self, ref: str) -> list[int]:
         """Return the numbers of a variation's versions, newest first."""
-        page = self._service.model_instance_versions_list(ref, page_size=100)
-        versions = page.version_list.versions if page.version_list else []
-        return sorted((each.version_number for each in versions or []), reverse=True)
+
+        def page_of(token: str | None) -> Any:
+            return self._service.model_instance_versions_list(ref, page_size=100, page_token=token)
+
+        lists = [page.version_list for page in _pages(page_of) if page.version_list]
+        numbers = {each.version_number for found in lists for each in found.versions or []}
+        return sorted(numbers, reverse=True)
+
+    def model_licence(self, ref: str) -> str:
+        """Return the licence of a variation."""
+        return str(self._service.model_instance_get(ref).license_name or "")
 
     def model_files(self, ref: str) -> dict[str, int]:
         """Return sizes in bytes by name; `ref` ends with the version's number."""
-        files: dict[str, int] = {}
-        token = None
-        while True:
-            page = self._service.model_instance_version_files(ref, token, PAGE)
-            files.update({each.name: each.size for each in page.files or []})
-            token = page.next_page_token
-            if not token:
-                return files
+
+        def page_of(token: str | None) -> Any:
+            return self._service.model_instance_version_files(ref, token, PAGE)
+
+        return {each.name: each.size for page in _pages(page_of) for each in page.files or []}
 
     def model_download(self, ref: str, folder: str) -> None:
         """Fetch and unpack all files of a version."""
         self._service.model_instance_version_download(
             ref, path=folder, force=True, quiet=True, untar=True
         )
+
+
+def _pages(page_of: Any) -> Iterator[Any]:
+    """Yield the pages of a list, each asked for by the token in the one before."""
+    token = None
+    for _ in range(MOST_PAGES):
+        page = page_of(token)
+        yield page
+        token = page.next_page_token
+        if not token:
+            return
+    raise RefusedError(f"a list has more than {MOST_PAGES} pages")
 
 
 def _take_only_file(folder: str, name: str, path: str) -> None:
@@ -335,24 +393,23 @@ def described(error: BaseException, *, sent: bool) -> dict[str, Any]:
         error: The error.
         sent: Whether something was sent before that may have made a version.
     """
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", None) or getattr(error, "status", None)
-    words = " ".join(str(error).split()) or type(error).__name__
+    answer = error.answer if isinstance(error, UploadError) else getattr(error, "response", None)
+    status = getattr(answer, "status_code", None)
+    words = plain_words(" ".join(str(error).split())) or type(error).__name__
     if isinstance(error, Exception) and is_missing(error):
         kind = "missing"
     elif isinstance(error, SystemExit):
         kind, words = "refused", "the service does not know these credentials"
-    elif status in _BUSY or (status is None and not _is_no(error)):
+    elif is_busy(status) if status else not _is_no(error):
         kind = "again"
     else:
         kind = "refused"
-    after = response.headers.get("Retry-After", "") if response is not None else ""
     return {
         "kind": kind,
         "status": status,
         "words": words,
-        "after_s": float(after) if after.isdecimal() else None,
-        "clear": not sent or status == _TOO_MANY,
+        "after_s": None if status is None else retry_after(answer.headers.get("Retry-After")),
+        "clear": not sent or (status is not None and is_not_taken(status)),
     }
 
 
@@ -377,7 +434,20 @@ def _signed_in(credentials: dict[str, str]) -> Calls:
     return Calls(make_service())
 
 
+def end_with(parent: int) -> None:
+    """End this process when the one that asks ends, in whatever way.
+
+    Args:
+        parent: Its process ID.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit(1)  # it ended before
+
+
 if __name__ == "__main__":
+    end_with(int(sys.argv[3]))
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # nothing but answers goes where answers are read
     serve(sys.stdin, out)

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import stepline_sdk
 from stepline_sdk.push import Refused, TryAgain
 
 PYTHON = sys.executable
@@ -22,6 +23,17 @@ SLOWEST_RATE = 50_000
 """Bytes a second; a slower upload or download is given up."""
 
 _CLIENT = Path(__file__).with_name("client.py")
+_SENT = "sent"
+"""File in the client's home that is there once something was sent that may make a version."""
+
+# The folder that holds the SDK may be full of other packages, which the client is not to get.
+_BEGIN = """
+import runpy, sys
+sys.path.insert(0, sys.argv[1])
+import stepline_sdk.push
+sys.path.remove(sys.argv[1])
+runpy.run_path(sys.argv[2], run_name="__main__")
+"""
 _TOKEN = "KGAT_"
 """How access tokens begin; the older keys are hexadecimal and belong to a user name."""
 
@@ -61,6 +73,11 @@ class Connection:
         shutil.rmtree(self._home, ignore_errors=True)
 
     @property
+    def home(self) -> str:
+        """Return the folder that is there for as long as the connection is."""
+        return self._home
+
+    @property
     def username(self) -> str:
         """Return the user's name, which the service knows where it was not given.
 
@@ -82,7 +99,8 @@ class Connection:
         Raises:
             Missing: What was asked for is not there.
             Refused: The service or its client says no.
-            TryAgain: There is no answer, or the service is busy.
+            TryAgain: There is no answer, or the service is busy. It is clear where nothing was
+                sent that may have made a version.
         """
         answer = self._exchange(
             {"call": call, "arguments": arguments}, within_s=CALL_S + size / SLOWEST_RATE
@@ -101,6 +119,8 @@ class Connection:
     def _exchange(self, asked: dict[str, Any], *, within_s: float) -> dict[str, Any]:
         if self._process is None:
             self._process = self._start()
+        sent = Path(self._home, _SENT)
+        sent.unlink(missing_ok=True)
         # Handed over by the pipe, so that they are in no environment but the client's own.
         asked = {**asked, "env": self._credentials}
         process = self._process
@@ -116,9 +136,10 @@ class Connection:
         if line:
             return dict(json.loads(line))
         self._end()
+        words = "Kaggle's client ended without an answer"
         if not ready:
-            raise TryAgain(f"no answer from Kaggle within {within_s:g} s")
-        raise TryAgain("Kaggle's client ended without an answer")
+            words = f"no answer from Kaggle within {within_s:g} s"
+        raise TryAgain(words, clear=not sent.exists())
 
     def _start(self) -> subprocess.Popen[str]:
         kept = {name: text for name, text in os.environ.items() if not name.startswith("KAGGLE_")}
@@ -129,8 +150,9 @@ class Connection:
             "TMPDIR": self._home,
             "KAGGLE_CONFIG_DIR": f"{self._home}/config",
         }
+        sdk = Path(stepline_sdk.__file__).parents[1]
         return subprocess.Popen(
-            [PYTHON, str(_CLIENT)],
+            [PYTHON, "-c", _BEGIN, str(sdk), str(_CLIENT), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -28,6 +28,9 @@ from stepline_sdk.push import (
 MOST_BYTES = 1_000_000
 """Kaggle takes no larger source."""
 
+# What is sent is smaller than the file: line ends become one byte, a notebook loses its outputs.
+_MOST_READ = {True: 50 * MOST_BYTES, False: 2 * MOST_BYTES}
+
 _LANGUAGES = {".py": "python", ".r": "r", ".rmd": "rmarkdown"}
 _COMMENTS = {"python": "# {}", "r": "# {}", "rmarkdown": "<!-- {} -->"}
 _RUN_METADATA = frozenset({"_cell_guid", "_uuid", "execution", "trusted"})
@@ -41,14 +44,14 @@ def canonical_source(context: Any, files: Mapping[str, Any]) -> tuple[str, bytes
     of each cell in one piece, and nothing that a run or Kaggle adds.
 
     Raises:
-        Refused: There is not just one file, or it is no source.
+        Refused: There is not just one file, it is no source, or far too large for one.
     """
     if len(files) != 1:
         raise Refused(f"a kernel is one file, and there are {len(files)}")
     ((name, given),) = files.items()
-    data = context.read_file(given)["body"]
+    data = _read(context, name, given)
     try:
-        text = bytes(data).decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Refused(f"{name} is not text in UTF-8: {error}") from error
     if not text.strip():
@@ -57,6 +60,18 @@ def canonical_source(context: Any, files: Mapping[str, Any]) -> tuple[str, bytes
         return name, _dumped(_tidy(_notebook(name, text))).encode()
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return name, (lines if lines.endswith("\n") else f"{lines}\n").encode()
+
+
+def _read(context: Any, name: str, given: Any) -> bytes:
+    path = context.read_file(given, form="download")["download"]
+    try:
+        size = os.path.getsize(path)
+        if size > _MOST_READ[name.lower().endswith(".ipynb")]:
+            raise Refused(f"{name} has {size} bytes, Kaggle takes {MOST_BYTES}")
+        with open(path, "rb") as file:
+            return file.read()
+    finally:
+        os.remove(path)
 
 
 def settings_of(name: str, source: bytes) -> dict[str, str]:
@@ -189,6 +204,7 @@ class KaggleKernel(Destination):
     ) -> None:
         self.ref = ref
         self.about = about
+        self.aside = {"username": kaggle.username}
         self._kaggle = kaggle
         self._wait_for_run = wait_for_run
         self._name = ""

@@ -147,7 +147,7 @@ FAULTS = {
     "forbidden": (lambda: Refuse("SaveKernel", 403, WORDS), 0),
     "not there": (lambda: Refuse("SaveKernel", 404, WORDS), 0),
     "refused in the answer": (lambda: StatusError("SaveKernel", WORDS), 0),
-    "failing always": (lambda: Refuse("SaveKernel", 500, WORDS), 0),
+    "not taken, always": (lambda: Refuse("SaveKernel", 503, WORDS), 0),
 }
 
 
@@ -161,6 +161,16 @@ def test_push_kernel_that_goes_wrong_is_verified_once_or_nothing_is_published(pu
     assert end.outcome == (VERIFIED if versions else NOTHING), end.words
     assert len(published(kaggle)) == versions
     assert versions or WORDS in end.words
+
+
+def test_push_kernel_whose_saving_never_ends_clear_is_unverified(pusher, kaggle):
+    kaggle.faults.append(Refuse("SaveKernel", 500, WORDS))
+
+    end = pusher.push(SCRIPT)
+
+    assert end.outcome == UNVERIFIED, end.words
+    assert "it is not known whether" in end.words
+    assert published(kaggle) == []
 
 
 def test_push_kernel_whose_run_fails_is_unverified_and_says_why(pusher, kaggle):
