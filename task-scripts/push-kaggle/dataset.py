@@ -11,7 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from connection import Connection
-from names import DATASET_LICENCES, UNGUARDED, check_files, check_length, check_licence
+from names import (
+    DATASET_LICENCES,
+    UNGUARDED,
+    check_files,
+    check_kept_licence,
+    check_length,
+    check_licence,
+    title_of,
+)
 
 from stepline_sdk.push import Destination, Published, Refused, RemoteFile, Staged, find_mark
 
@@ -33,7 +41,8 @@ class KaggleDataset(Destination):
     Args:
         kaggle: The client.
         ref: ``owner/slug``.
-        about: Title, subtitle, description, licence, keywords, and whether it is private.
+        about: Title, subtitle, description, licence, keywords, and whether it is private. An
+            empty title is whatever there is, or comes from the name.
         most_bytes: How much is pushed at most.
         wait_s: Seconds that Kaggle may take to process a version.
     """
@@ -52,16 +61,20 @@ class KaggleDataset(Destination):
     ) -> None:
         self.ref = ref
         self.about = about
+        self.aside = {"username": kaggle.username}
         self._kaggle = kaggle
         self._most_bytes = most_bytes
         self._wait_s = wait_s
+        self._title = about["title"] or title_of(ref.partition("/")[2])
+        self._told: list[str] = []
+        self._seen = False
         self._tried = False
         self._newest = ""
 
     def check(self, staged: Staged) -> None:
         """Refuse names, lengths, licence and size that Kaggle refuses."""
         check_length("name", self.ref.partition("/")[2], least=6, most=50)
-        check_length("title", self.about["title"], least=6, most=50)
+        check_length("title", self._title, least=6, most=50)
         if self.about["subtitle"]:
             check_length("subtitle", self.about["subtitle"], least=20, most=80)
         check_licence(self.about["licence"], DATASET_LICENCES)
@@ -79,6 +92,9 @@ class KaggleDataset(Destination):
         if there is None:
             return []
         self._refuse_other_privacy(there["private"])
+        if not self._seen and not self._tried:
+            self._refuse_other_settings()
+            self._seen = True
         listed = sorted(there["versions"], key=lambda version: -int(version["number"]))
         if not listed and there["version"]:
             listed = [{"number": there["version"], "notes": "", "status": ""}]
@@ -88,7 +104,7 @@ class KaggleDataset(Destination):
 
     def caveats(self) -> Sequence[str]:
         """Return what cannot be held; the name of a new dataset is held by Kaggle."""
-        return [UNGUARDED] if self._newest else []
+        return [UNGUARDED, *self._told] if self._newest else []
 
     def upload(self, staged: Staged, newest: Published | None) -> None:
         """Make the dataset, or a version of it."""
@@ -178,13 +194,29 @@ class KaggleDataset(Destination):
             there, asked = ("private", "public") if private else ("public", "private")
             raise Refused(f"the dataset {self.ref} is {there}, and was to be {asked}")
 
+    def _refuse_other_settings(self) -> None:
+        """Refuse what a version would not change: Kaggle keeps title and licence as they are."""
+        try:
+            there = self._kaggle.ask("dataset_settings", self.ref)
+        except Refused:
+            there = {"title": "", "licence": ""}  # it is not told
+        title = self.about["title"]
+        if title and there["title"] and there["title"] != title:
+            raise Refused(
+                f"the dataset {self.ref} has the title '{there['title']}', which a version does "
+                f"not change to '{title}': leave the title out, or change it on its page"
+            )
+        self._told = check_kept_licence(
+            f"the dataset {self.ref}", there["licence"], self.about["licence"], DATASET_LICENCES
+        )
+
     def _described(self, mark: str) -> str:
         return f"{self.about['description']}\n\n{mark}".strip()
 
     def _write_metadata(self, folder: str, description: str) -> None:
         metadata: dict[str, Any] = {
             "id": self.ref,
-            "title": self.about["title"],
+            "title": self._title,
             "licenses": [{"name": self.about["licence"]}],
             "keywords": self.about["keywords"],
         }

@@ -22,16 +22,16 @@ def push_dataset(input: dict[str, Any], context: Any) -> dict[str, Any]:
     with _signed_in(given, context) as kaggle:
         ref = full_ref(given.text("dataset"), "dataset", owner=kaggle.username)
         about = {
-            "title": given.text("title", "") or title_of(ref.partition("/")[2]),
+            "title": given.text("title", ""),
             "subtitle": given.text("subtitle", ""),
             "description": given.text("description", ""),
             "licence": given.text("licence", ""),
             "keywords": given.texts("keywords"),
             "private": given.flag("private", True),
         }
-        wait_s = _seconds(input)
+        wait_s = _seconds(given)
         destination = KaggleDataset(
-            kaggle, ref, about=about, most_bytes=_most(input, MOST_BYTES), wait_s=wait_s
+            kaggle, ref, about=about, most_bytes=_most(given), wait_s=wait_s
         )
         return _push(given, context, destination, files, wait_s=wait_s)
 
@@ -56,7 +56,7 @@ def push_kernel(input: dict[str, Any], context: Any) -> dict[str, Any]:
             **settings_of(name, source),
         }
         destination = KaggleKernel(kaggle, ref, about=about, wait_for_run=_waits(given))
-        return _push(given, context, destination, {name: source}, wait_s=_seconds(input))
+        return _push(given, context, destination, {name: source}, wait_s=_seconds(given))
 
 
 def push_model(input: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def push_model(input: dict[str, Any], context: Any) -> dict[str, Any]:
     with _signed_in(given, context) as kaggle:
         ref = full_ref(given.text("model"), "model", owner=kaggle.username)
         about = {
-            "title": given.text("title", "") or title_of(ref.partition("/")[2]),
+            "title": given.text("title", ""),
             "subtitle": given.text("subtitle", ""),
             "description": given.text("description", ""),
             "overview": given.text("overview", ""),
@@ -74,12 +74,12 @@ def push_model(input: dict[str, Any], context: Any) -> dict[str, Any]:
             "licence": given.text("licence", ""),
             "private": given.flag("private", True),
         }
-        wait_s = _seconds(input)
+        wait_s = _seconds(given)
         destination = KaggleModel(
             kaggle,
             f"{ref}/{framework_of(given.text('framework'))}/{given.text('variation', 'default')}",
             about=about,
-            most_bytes=_most(input, MOST_BYTES),
+            most_bytes=_most(given),
             wait_s=wait_s,
         )
         return _push(given, context, destination, files, wait_s=wait_s)
@@ -118,26 +118,9 @@ def _waits(given: Given) -> bool:
     return given.flag("wait_for_run", True)
 
 
-def _seconds(input: dict[str, Any]) -> float:
-    return _number(input, "wait_s", 600.0)
+def _seconds(given: Given) -> float:
+    return given.number("wait_s", 600.0)
 
 
-def _most(input: dict[str, Any], most: int) -> int:
-    return min(most, int(_number(input, "max_bytes", most)))
-
-
-def _number(input: dict[str, Any], name: str, default: float) -> float:
-    """Return a number of the input.
-
-    Raises:
-        TypeError: It is something else.
-        ValueError: It is not above zero.
-    """
-    value = input.get(name)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"input '{name}' is {type(value).__name__}, not a number")
-    if value <= 0:
-        raise ValueError(f"input '{name}' is {value}, it must be above 0")
-    return float(value)
+def _most(given: Given) -> int:
+    return min(MOST_BYTES, int(given.number("max_bytes", MOST_BYTES)))

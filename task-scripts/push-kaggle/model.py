@@ -8,11 +8,19 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from connection import Connection
-from names import MODEL_LICENCES, UNGUARDED, check_files, check_length, check_licence
+from names import (
+    MODEL_LICENCES,
+    UNGUARDED,
+    check_files,
+    check_kept_licence,
+    check_length,
+    check_licence,
+    title_of,
+)
 
 from stepline_sdk.push import Destination, Mark, Published, Refused, RemoteFile, Staged
 
@@ -21,8 +29,10 @@ FRAMEWORKS = (
     "scikitLearn mxnet onnx keras transformers api other tensorRtLlm"
 ).split()
 
-# The marks of so many versions are looked at, one call each.
-_LOOKED_AT = 5
+READ_BACK_LIMIT = 100 * 10**6
+"""Bytes; a version with more is compared by names and sizes, as its files come all together."""
+
+_KEPT = "Kaggle keeps title and texts of a model and a variation that are there already"
 _MARK_FILE = re.compile(r"stepline-([0-9a-f]{32})-([0-9a-f]{32})\.txt")
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
@@ -54,7 +64,8 @@ class KaggleModel(Destination):
     Args:
         kaggle: The client.
         ref: ``owner/model/framework/variation``.
-        about: Title, texts, licence, and whether it is private.
+        about: Title, texts, licence, and whether it is private. An empty title is whatever
+            there is, or comes from the name.
         most_bytes: How much is pushed at most.
         wait_s: Seconds that Kaggle may take to process a version.
     """
@@ -72,11 +83,14 @@ class KaggleModel(Destination):
     ) -> None:
         self.ref = ref
         self.about = about
+        self.aside = {"username": kaggle.username}
         self._kaggle = kaggle
         self._most_bytes = most_bytes
         self._wait_s = wait_s
+        self._title = about["title"] or title_of(ref.split("/")[1])
         self._sent = 0
-        self._is_there = False
+        self._told: list[str] | None = None
+        self._marks: dict[int, Mark | None] = {}
         self._fetched: tuple[str, str] = ("", "")
 
     def check(self, staged: Staged) -> None:
@@ -84,33 +98,46 @@ class KaggleModel(Destination):
         variation = self.ref.rpartition("/")[2]
         if not _SLUG.fullmatch(variation):
             raise Refused(f"'{variation}' is no name of a variation: it has a-z, 0-9 and hyphens")
-        check_length("title", self.about["title"], least=1, most=50)
+        check_length("title", self._title, least=1, most=50)
         check_licence(self.about["licence"], MODEL_LICENCES)
         check_files(staged.files, most_bytes=self._most_bytes, unpacks=False)
         for name in staged.files:
             if _MARK_FILE.fullmatch(name):
                 raise Refused(f"{name} is the name of a file that a push makes itself")
         self._sent = len(staged.files) + 1
+        if staged.size > READ_BACK_LIMIT:
+            self.download_limit = 0
 
-    def versions(self) -> Iterable[Published]:
-        """Return what is there, once the files of the newest are listed."""
+    def versions(self) -> Iterator[Published]:
+        """Yield what is there, once the files of the newest are listed.
+
+        The mark of each version takes a call, so they are looked at one by one.
+        """
+        self._refuse_other_privacy()
+        numbers = self._kaggle.find("model_versions", self.ref) or []
+        if numbers and self._told is None:
+            licence = self._kaggle.ask("model_licence", self.ref)
+            self._told = check_kept_licence(
+                f"the model {self.ref}", licence, self.about["licence"], MODEL_LICENCES
+            )
+        for number in numbers:
+            if number == numbers[0]:
+                self._marks[number] = _mark_in(self._wait_for_files(number))
+            elif number not in self._marks:
+                self._marks[number] = _mark_in(self._listed(str(number)))
+            url = f"https://www.kaggle.com/models/{self.ref}/{number}"
+            yield Published(self.ref, str(number), url, self._marks[number])
+
+    def _refuse_other_privacy(self) -> None:
         owner, model, *_ = self.ref.split("/")
         private = self._kaggle.find("model_is_private", f"{owner}/{model}")
         if private is not None and private != self.about["private"]:
             now, asked = ("private", "public") if private else ("public", "private")
             raise Refused(f"the model {owner}/{model} is {now}, and was to be {asked}")
-        numbers = self._kaggle.find("model_versions", self.ref) or []
-        self._is_there = bool(numbers)
-        if numbers:
-            self._wait_for_files(numbers[0])
-        return [
-            self._published(number, looked_at=place < _LOOKED_AT)
-            for place, number in enumerate(numbers)
-        ]
 
     def caveats(self) -> Sequence[str]:
         """Return what cannot be held; the name of a new variation is held by Kaggle."""
-        return [UNGUARDED] if self._is_there else []
+        return [] if self._told is None else [UNGUARDED, _KEPT, *self._told]
 
     def upload(self, staged: Staged, newest: Published | None) -> None:
         """Make the model and its variation where they are missing, or a version."""
@@ -154,7 +181,7 @@ class KaggleModel(Destination):
         version, folder = self._fetched
         if version != published.version or not os.path.exists(os.path.join(folder, name)):
             shutil.rmtree(folder, ignore_errors=True)
-            folder = tempfile.mkdtemp(prefix="read-back-")
+            folder = tempfile.mkdtemp(prefix="read-back-", dir=self._kaggle.home)
             size = sum(self._listed(published.version).values())
             ref = f"{self.ref}/{published.version}"
             self._kaggle.ask("model_download", ref, folder, size=size)
@@ -163,20 +190,24 @@ class KaggleModel(Destination):
             raise Refused(f"{name} is not among the files that Kaggle sends")
         shutil.move(os.path.join(folder, name), path)
 
-    def _published(self, number: int, *, looked_at: bool) -> Published:
-        mark = None
-        for name in self._listed(str(number)) if looked_at else ():
-            found = _MARK_FILE.fullmatch(name)
-            mark = Mark(found[1], found[2]) if found else mark
-        url = f"https://www.kaggle.com/models/{self.ref}/{number}"
-        return Published(self.ref, str(number), url, mark)
+    def _wait_for_files(self, number: int) -> dict[str, int]:
+        """Wait until the files of a version are listed, as its mark is among them.
 
-    def _wait_for_files(self, number: int) -> None:
-        """Wait until the files of a version are listed, as its mark is among them."""
+        Raises:
+            Refused: They are not in time.
+        """
         end = time.monotonic() + self._wait_s
         pause = 0.2
-        while not self._listed(str(number)) and time.monotonic() < end:
-            time.sleep(pause)
+        while True:
+            listed = self._listed(str(number))
+            if listed:
+                return listed
+            if time.monotonic() >= end:
+                raise Refused(
+                    f"Kaggle still processes the newest version after {self._wait_s:g} s: it "
+                    f"lists no files of {self.ref}/{number}"
+                )
+            time.sleep(min(pause, max(0.0, end - time.monotonic())))
             pause = min(1.6 * pause, 2.0)
 
     def _listed(self, version: str) -> dict[str, int]:
@@ -188,7 +219,7 @@ class KaggleModel(Destination):
         of_model = {
             "ownerSlug": owner,
             "slug": model,
-            "title": about["title"],
+            "title": self._title,
             "subtitle": about["subtitle"],
             "isPrivate": about["private"],
             "description": about["description"],
@@ -205,3 +236,8 @@ class KaggleModel(Destination):
         for name, metadata in (("model", of_model), ("model-instance", of_variation)):
             with open(os.path.join(folder, f"{name}-metadata.json"), "x") as file:
                 json.dump(metadata, file)
+
+
+def _mark_in(names: Iterable[str]) -> Mark | None:
+    found = [match for match in map(_MARK_FILE.fullmatch, names) if match]
+    return Mark(found[-1][1], found[-1][2]) if found else None

@@ -110,6 +110,32 @@ def check_licence(licence: str, known: frozenset[str]) -> None:
         raise Refused(f"Kaggle knows no licence '{licence}', but {_some(alike or known)}")
 
 
+def check_kept_licence(what: str, there: str, wanted: str, known: frozenset[str]) -> list[str]:
+    """Refuse another licence than what is there has, as a new version would not change it.
+
+    Args:
+        what: Such as ``the dataset me/plates``.
+        there: The licence that Kaggle tells.
+        wanted: The licence of this push.
+        known: The names that a push takes.
+
+    Returns:
+        In words what cannot be known, where Kaggle does not tell it by such a name.
+
+    Raises:
+        Refused: It is another one.
+    """
+    if there == wanted:
+        return []
+    if there in known:
+        raise Refused(
+            f"{what} has the licence '{there}', which a version does not change to '{wanted}': "
+            f"push with that licence, or change it on its page"
+        )
+    tells = f"tells it as '{there}'" if there else "does not tell it"
+    return [f"{what} keeps the licence that it has; Kaggle {tells}, so it was not compared"]
+
+
 def _some(names: frozenset[str] | set[str]) -> str:
     return ", ".join(sorted(names))
 

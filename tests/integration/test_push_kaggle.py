@@ -141,6 +141,7 @@ def test_push_dataset_signs_in_by_a_token_as_its_owner(pusher, kaggle):
 
 TRANSIENT = {
     "busy for a second": lambda: Refuse("StartBlobUpload", 429, WORDS, retry_after=1, times=1),
+    "busy in a way of its own": lambda: Refuse("CreateDataset", 529, WORDS, times=1),
     "failing twice": lambda: Refuse("CreateDataset", 503, WORDS, times=2),
     "cut in mid-upload": lambda: Cut("PutBlob", 5, times=1),
     "cut in each try but the last": lambda: Cut("PutBlob", 5, times=4),
@@ -179,7 +180,9 @@ REFUSED = {
     "forbidden": lambda: Refuse("CreateDataset", 403, WORDS),
     "not there": lambda: Refuse("StartBlobUpload", 404, WORDS),
     "busy for hours": lambda: Refuse("CreateDataset", 429, WORDS, retry_after=3600),
-    "failing always": lambda: Refuse("CreateDataset", 500, WORDS),
+    "not taken, always": lambda: Refuse("CreateDataset", 503, WORDS),
+    "no upload begins": lambda: Refuse("StartBlobUpload", 500, WORDS),
+    "no upload is taken": lambda: Refuse("PutBlob", 520, WORDS),
     "status error": lambda: StatusError("CreateDataset", WORDS),
     "file refused": lambda: Refuse("PutBlob", 413, WORDS),
 }
@@ -203,6 +206,23 @@ def test_push_dataset_cut_at_each_try_publishes_nothing(pusher, kaggle):
 
     assert end.outcome == NOTHING, end.words
     assert "the connection broke" in end.words
+    assert published(kaggle) == []
+
+
+UNCLEAR = {
+    "failing always": lambda operation: Refuse(operation, 500, WORDS),
+    "cut always": lambda operation: Cut(operation, 5),
+}
+
+
+@pytest.mark.parametrize("name", UNCLEAR)
+def test_push_dataset_whose_making_never_ends_clear_is_unverified(pusher, kaggle, name):
+    kaggle.faults.append(UNCLEAR[name]("CreateDataset"))
+
+    end = pusher.push(FILES)
+
+    assert end.outcome == UNVERIFIED, end.words
+    assert "it is not known whether" in end.words
     assert published(kaggle) == []
 
 
@@ -232,6 +252,34 @@ def test_push_dataset_changed_by_somebody_else_in_between_publishes_nothing(push
     assert "somebody else changed it in between" in ends[0].words
     assert [len(files) for files in published(kaggle)] == [2, 0]
     assert pusher.push(MORE, workflow="second").receipt["remote"]["version"] == "3"
+
+
+KEPT = {
+    "licence": ({"licence": "CC-BY-4.0"}, "has the licence 'CC0-1.0', which a version does not"),
+    "title": ({"title": "Other readings"}, "has the title 'Plate readings', which a version does"),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_push_dataset_of_what_a_version_would_not_change_publishes_nothing(pusher, kaggle, name):
+    changes, words = KEPT[name]
+    pusher.push(FILES, workflow="first")
+
+    end = pusher.push(MORE, workflow="second", **changes)
+
+    assert end.outcome == NOTHING, end.words
+    assert words in end.words
+    assert published(kaggle) == [FILES]
+
+
+def test_push_dataset_says_so_where_the_licence_is_not_told(pusher, kaggle):
+    pusher.push(FILES, workflow="first")
+    kaggle.faults.append(Refuse("GetDatasetMetadata", 403, WORDS))
+
+    end = pusher.push(MORE, workflow="second")
+
+    assert end.outcome == VERIFIED, end.words
+    assert any("does not tell it" in caveat for caveat in end.receipt["caveats"])
 
 
 DOUBTFUL = {
@@ -304,6 +352,8 @@ BAD = {
     "no licence": ({"licence": None}, "the licence is missing"),
     "unknown licence": ({"licence": "cc0-1.0"}, "knows no licence 'cc0-1.0', but CC0-1.0"),
     "too large": ({"max_bytes": 20}, "the files have 27 bytes, at most 20 are taken"),
+    "time as text": ({"wait_s": "soon"}, "input 'wait_s' is a number, not str"),
+    "no time": ({"wait_s": 0}, "input 'wait_s' is 0, it must be above 0"),
     "of somebody else": ({"dataset": "you/plate-readings"}, "was denied"),
 }
 
@@ -317,6 +367,16 @@ def test_push_dataset_of_bad_input_names_it_and_publishes_nothing(pusher, kaggle
     assert not end.record.outcome.succeeded
     assert words in end.words
     assert not kaggle.datasets
+
+
+def test_push_dataset_as_a_user_named_like_a_secret_is_stopped_before_anything_leaves(
+    pusher, kaggle
+):
+    end = pusher.push(FILES, username=OTHER_SECRET, dataset=REF)
+
+    assert end.outcome == NOTHING
+    assert "holds the value of the secret 'database'" in end.words
+    assert kaggle.calls == ()
 
 
 BAD_FILES = {

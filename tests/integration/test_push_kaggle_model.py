@@ -127,7 +127,9 @@ FAULTS = {
     "model forbidden": (lambda: Refuse("CreateModel", 403, WORDS), 0),
     "name taken": (lambda: StatusError("CreateModel", WORDS), 0),
     "variation declined": (lambda: StatusError("CreateModelInstance", WORDS), 0),
-    "failing always": (lambda: Refuse("CreateModelInstance", 500, WORDS), 0),
+    "not taken, always": (lambda: Refuse("CreateModelInstance", 503, WORDS), 0),
+    "no model is made": (lambda: Refuse("CreateModel", 500, WORDS), 0),
+    "no upload begins": (lambda: Refuse("StartBlobUpload", 522, WORDS), 0),
 }
 
 
@@ -141,6 +143,63 @@ def test_push_model_that_goes_wrong_is_verified_once_or_nothing_is_published(pus
     assert end.outcome == (VERIFIED if expected else NOTHING), end.words
     assert len(published(kaggle)) == expected
     assert expected or WORDS in end.words
+
+
+def test_push_model_whose_making_never_ends_clear_is_unverified(pusher, kaggle):
+    kaggle.faults.append(Refuse("CreateModelInstance", 500, WORDS))
+
+    end = pusher.push(FILES)
+
+    assert end.outcome == UNVERIFIED, end.words
+    assert "it is not known whether" in end.words
+    assert published(kaggle) == []
+
+
+def test_push_model_processed_for_too_long_is_unverified_and_never_made_twice(pusher, kaggle):
+    kaggle.processing = 1000
+
+    end = pusher.push(FILES, wait_s=0.5)
+
+    assert end.outcome == UNVERIFIED, end.words
+    assert "still processes" in end.words
+    assert pusher.push(FILES, wait_s=0.5).outcome == NOTHING
+    assert published(kaggle) == [FILES]
+
+
+def test_push_model_finds_its_version_under_many_newer_ones(pusher, kaggle):
+    pusher.push(FILES, workflow="first")
+    for number in range(30):
+        kaggle.add_model_version(REF, "PY_TORCH/default", {"by-hand.txt": bytes([number])})
+
+    again = pusher.push(FILES, workflow="first")
+
+    assert (again.outcome, again.receipt["remote"]["version"]) == (VERIFIED, "1")
+    assert len(versions(kaggle)) == 31
+
+
+def test_push_model_looks_into_each_version_once_and_stops_at_its_own(pusher, kaggle):
+    kaggle.faults.append(Refuse("CreateModelInstanceVersion", 503, WORDS, times=2))
+    pusher.push(FILES, workflow="first")
+    for number in range(30):
+        kaggle.add_model_version(REF, "PY_TORCH/default", {"by-hand.txt": bytes([number])})
+    first = kaggle.operations.count("ListModelInstanceVersionFiles")
+    pusher.push(MORE, workflow="second")
+    second = kaggle.operations.count("ListModelInstanceVersionFiles") - first
+    pusher.push(MORE, workflow="second")
+    third = kaggle.operations.count("ListModelInstanceVersionFiles") - first - second
+
+    assert 31 <= second <= 40
+    assert third < 10
+
+
+def test_push_model_of_another_licence_publishes_nothing(pusher, kaggle):
+    pusher.push(FILES, workflow="first")
+
+    end = pusher.push(MORE, workflow="second", licence="MIT")
+
+    assert end.outcome == NOTHING
+    assert "has the licence 'Apache 2.0', which a version does not change" in end.words
+    assert published(kaggle) == [FILES]
 
 
 DOUBTFUL = {
