@@ -89,6 +89,7 @@ class KaggleModel(Destination):
         self._wait_s = wait_s
         self._title = about["title"] or title_of(ref.split("/")[1])
         self._sent = 0
+        self._tried = False
         self._told: list[str] | None = None
         self._marks: dict[int, Mark | None] = {}
         self._fetched: tuple[str, str] = ("", "")
@@ -115,18 +116,32 @@ class KaggleModel(Destination):
         """
         self._refuse_other_privacy()
         numbers = self._kaggle.find("model_versions", self.ref) or []
-        if numbers and self._told is None:
-            licence = self._kaggle.ask("model_licence", self.ref)
-            self._told = check_kept_licence(
-                f"the model {self.ref}", licence, self.about["licence"], MODEL_LICENCES
-            )
+        if numbers and not self._tried and self._told is None:
+            self._refuse_other_licence()
         for number in numbers:
-            if number == numbers[0]:
-                self._marks[number] = _mark_in(self._wait_for_files(number))
-            elif number not in self._marks:
-                self._marks[number] = _mark_in(self._listed(str(number)))
+            mark = self._mark_of(number, is_newest=number == numbers[0])
             url = f"https://www.kaggle.com/models/{self.ref}/{number}"
-            yield Published(self.ref, str(number), url, self._marks[number])
+            yield Published(self.ref, str(number), url, mark)
+
+    def _mark_of(self, number: int, *, is_newest: bool) -> Mark | None:
+        if is_newest:
+            self._marks[number] = _mark_in(self._wait_for_files(number))
+        elif number not in self._marks:
+            listed = self._listed(str(number))
+            if not listed:
+                return None  # it may be listed later
+            self._marks[number] = _mark_in(listed)
+        return self._marks[number]
+
+    def _refuse_other_licence(self) -> None:
+        """Refuse what a version would not change: Kaggle keeps the licence as it is."""
+        try:
+            there = str(self._kaggle.ask("model_licence", self.ref))
+        except Refused:
+            there = ""  # it is not told
+        self._told = check_kept_licence(
+            f"the model {self.ref}", there, self.about["licence"], MODEL_LICENCES
+        )
 
     def _refuse_other_privacy(self) -> None:
         owner, model, *_ = self.ref.split("/")
@@ -141,6 +156,7 @@ class KaggleModel(Destination):
 
     def upload(self, staged: Staged, newest: Published | None) -> None:
         """Make the model and its variation where they are missing, or a version."""
+        self._tried = True
         folder = tempfile.mkdtemp(prefix="model-")
         owner, model, *_ = self.ref.split("/")
         try:

@@ -61,6 +61,13 @@ def versions(kaggle):
     return variation.versions if variation else ()
 
 
+def add_by_hand(kaggle, count):
+    """Make versions as somebody does on the model's page."""
+    for number in range(count):
+        files = {"by-hand.txt": bytes([number])}
+        kaggle.add_model_version(REF, "PY_TORCH/default", files=files)
+
+
 def published(kaggle):
     """Return the files of each version, oldest first, without the one that has the mark."""
     found = []
@@ -168,8 +175,7 @@ def test_push_model_processed_for_too_long_is_unverified_and_never_made_twice(pu
 
 def test_push_model_finds_its_version_under_many_newer_ones(pusher, kaggle):
     pusher.push(FILES, workflow="first")
-    for number in range(30):
-        kaggle.add_model_version(REF, "PY_TORCH/default", {"by-hand.txt": bytes([number])})
+    add_by_hand(kaggle, 30)
 
     again = pusher.push(FILES, workflow="first")
 
@@ -180,8 +186,7 @@ def test_push_model_finds_its_version_under_many_newer_ones(pusher, kaggle):
 def test_push_model_looks_into_each_version_once_and_stops_at_its_own(pusher, kaggle):
     kaggle.faults.append(Refuse("CreateModelInstanceVersion", 503, WORDS, times=2))
     pusher.push(FILES, workflow="first")
-    for number in range(30):
-        kaggle.add_model_version(REF, "PY_TORCH/default", {"by-hand.txt": bytes([number])})
+    add_by_hand(kaggle, 30)
     first = kaggle.operations.count("ListModelInstanceVersionFiles")
     pusher.push(MORE, workflow="second")
     second = kaggle.operations.count("ListModelInstanceVersionFiles") - first

@@ -234,7 +234,7 @@ class KaggleStandIn(StandIn):
             )
 
     def add_model_version(
-        self, ref: str, variation: str, files: Mapping[str, bytes] = MappingProxyType({})
+        self, ref: str, variation: str, *, files: Mapping[str, bytes] = MappingProxyType({})
     ) -> None:
         """Make a version of a variation ``FRAMEWORK/slug``, as somebody does on its page."""
         with self.lock:
