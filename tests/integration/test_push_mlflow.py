@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -12,6 +13,7 @@ from stepline.testing.loopback import (
     FailAfter,
     Hold,
     Refuse,
+    Reply,
     Slow,
     WrongBytes,
     error_reply,
@@ -48,19 +50,24 @@ _push_model = push_model
 
 
 def push_model(input, context):
-    # Or push with each of some changes, for the words of the errors.
-    return push_each(input, context) if "each" in input else _push_model(input, context)
+    # Or push with each of some changes, after the word to the proxy which faults are to come: to
+    # start a process that knows MLflow takes longer than all that it then does.
+    if "each" not in input:
+        return _push_model(input, context)
+    return {"ends": [push_with(changes, input, context) for changes in input["each"]]}
 
 
-def push_each(input, context):
-    found = []
-    for changes in input["each"]:
-        try:
-            found.append(_push_model({**input, **changes}, context)["end"])
-        except Exception as error:
-            found.append(str(error))
-    return {"words": found}
+def push_with(changes, input, context):
+    import urllib.request
+
+    if "case" in changes:
+        urllib.request.urlopen("%s/case/%s" % (input["tracking_uri"], changes["case"])).read()
+    try:
+        return [_push_model({**input, **changes}, context)["end"], ""]
+    except Exception as error:
+        return [type(error).__name__, str(error)]
 """
+ENDS = {"NotPublished": NOTHING, "Unverified": UNVERIFIED}
 API = "/api/2.0/mlflow"
 PUT_FILE = "PUT /api/2.0/mlflow-artifacts/artifacts/*/plate.csv"
 GET_FILE = "GET /api/2.0/mlflow-artifacts/artifacts/*/plate.csv"
@@ -140,6 +147,12 @@ def finished(server, name, files=FILES):
     for run in runs if files else ():
         assert {path: server.artifact(run, path) for path in files} == files
     return runs
+
+
+def ends_of(end):
+    """Return outcome and words of each of the pushes of one attempt."""
+    assert end.record.outcome.succeeded, end.words
+    return [(ENDS.get(name, name), words) for name, words in end.record.outcome.value["ends"]]
 
 
 def tags_of(run):
@@ -226,10 +239,11 @@ def test_push_to_mlflow_of_a_secret_in_what_is_said_is_stopped_before_anything_l
         {"alias": TOKEN},
         {"model": TOKEN},
     ]
-    found = modeller.push(FILES, each=given).record.outcome.value["words"]
-    wanted = "nothing was published to mlflow-model"
-    assert [words for words in found if not words.startswith(wanted)] == []
-    assert [words for words in found if "holds the value of the secret 'token'" not in words] == []
+    ends = ends_of(modeller.push(FILES, each=given))
+    assert {outcome for outcome, _ in ends} == {NOTHING}
+    assert [
+        words for _, words in ends if "holds the value of the secret 'token'" not in words
+    ] == []
     assert proxy.calls == ()
 
 
@@ -285,18 +299,6 @@ TRANSIENT = {
 }
 
 
-@pytest.mark.parametrize("fault", TRANSIENT)
-def test_push_model_that_goes_wrong_for_a_while_is_verified_once(
-    modeller, mlflow_server, proxy, name, fault
-):
-    proxy.faults.append(TRANSIENT[fault]())
-    end = modeller.push(FILES)
-    assert end.outcome == VERIFIED, end.words
-    assert proxy.faults[0].struck
-    assert len(finished(mlflow_server, name)) == 1
-    assert aliased(mlflow_server, name) == [["stable"]]
-
-
 # What is never taken, and what the retry then finds: nothing, or a run that is half done.
 REFUSED = {
     "not signed in": (lambda: Refuse("*", 401, "who are you"), "who are you"),
@@ -315,19 +317,139 @@ REFUSED = {
 LEAVE_NOTHING = ("not signed in", "no right", "no such server", "failing in front of it")
 
 
+DOUBTFUL = {
+    "other bytes": (lambda: [WrongBytes(GET_FILE)], "plate.csv has the SHA-256"),
+    "not to be listed": (lambda: [Refuse(LIST, 403, "not yours")], "not yours"),
+    "not to be fetched": (lambda: [Refuse(GET_FILE, 404, "gone")], "plate.csv: 404 Client Error"),
+    "alias refused": (lambda: [Refuse(ALIAS, 403, "not yours")], "what comes last failed"),
+    "not to be seen after an error": (
+        lambda: [
+            FailAfter(VERSION),
+            Refuse(f"GET {API}/model-versions/search", 500, "out of order", after=1),
+        ],
+        "it is not known whether",
+    ),
+}
+
+
+class Played:
+    """What came of a push of a model in which something went wrong, and of its retry.
+
+    Args:
+        name: Of experiment and model.
+        server: The server.
+    """
+
+    def __init__(self, name, server):
+        self.name = name
+        self._server = server
+        self.ends, self.versions, self.runs, self.aliases = [], [], [], []
+
+    @property
+    def input(self):
+        """Return what the push is given."""
+        return {"experiment": self.name, "model": self.name, "alias": "stable"}
+
+    def add(self, end):
+        """Keep the end of a push, and what is at the server then."""
+        self.ends.append(end)
+        self.versions.append(self._server.versions(self.name))
+        self.runs.append(self._server.runs(self.name))
+        self.aliases.append(aliased(self._server, self.name) if self.versions[-1] else [])
+
+
+class Director:
+    """A fault that puts those of a case behind itself when the push asks for it."""
+
+    def __init__(self, proxy, cases):
+        self._proxy, self._cases = proxy, list(cases.values())
+
+    def __call__(self, request, answer):
+        asked = request.path.partition("/case/")[2]
+        if not asked:
+            return answer(request)
+        self._proxy.faults.clear()
+        for fault in (self, *self._cases[int(asked)]()):
+            self._proxy.faults.append(fault)
+        return Reply(200)
+
+
+@pytest.fixture(scope="module")
+def plays(executor, script, mlflow_server, tmp_path_factory):
+    """Make what pushes the models of several cases through one proxy."""
+
+    @contextmanager
+    def plays(kind, cases):
+        with FaultProxy(mlflow_server.url) as proxy:
+            pusher = Pusher(
+                executor,
+                script,
+                function="push-model",
+                folder=tmp_path_factory.mktemp(kind),
+                input={"tracking_uri": proxy.url, "token": reference("token"), **SAID},
+                secrets={"token": TOKEN},
+            )
+            names = {case: f"{case} {next(_numbers)}" for case in cases}
+            yield pusher, proxy, {case: Played(names[case], mlflow_server) for case in cases}
+
+    return plays
+
+
+@pytest.fixture(scope="module")
+def play(plays):
+    """Play all cases of a kind, and then the retries of all, each time in one attempt."""
+    done = {}
+
+    def play(kind, cases):
+        if kind not in done:
+            with plays(kind, cases) as (pusher, proxy, found):
+                proxy.faults.append(Director(proxy, cases))
+                given = [played.input for played in found.values()]
+                cued = [{**one, "case": number} for number, one in enumerate(given)]
+                push_each(pusher, cued, found)
+                proxy.faults.clear()
+                push_each(pusher, given, found)
+                done[kind] = found
+        return done[kind]
+
+    return play
+
+
+def push_each(pusher, given, found):
+    ends = ends_of(pusher.push(FILES, each=given))
+    for played, end in zip(found.values(), ends, strict=True):
+        played.add(end)
+
+
+@pytest.mark.parametrize("fault", TRANSIENT)
+def test_push_model_that_goes_wrong_for_a_while_is_verified_once(play, mlflow_server, fault):
+    cases = {name: lambda make=make: [make()] for name, make in TRANSIENT.items()}
+    played = play("transient", cases)[fault]
+    assert played.ends == [(VERIFIED, "")] * 2
+    assert len(finished(mlflow_server, played.name)) == 1
+    assert played.aliases == [[["stable"]]] * 2
+
+
 @pytest.mark.parametrize("fault", REFUSED)
-def test_push_model_that_is_refused_publishes_nothing(modeller, mlflow_server, proxy, name, fault):
-    make_fault, words = REFUSED[fault]
-    proxy.faults.append(make_fault())
-    end = modeller.push(FILES)
-    assert end.outcome == NOTHING, end.words
-    assert words in end.words
-    assert mlflow_server.versions(name) == []
-    assert bool(mlflow_server.runs(name)) == (fault not in LEAVE_NOTHING)
-    if fault not in LEAVE_NOTHING:
-        proxy.faults.clear()
-        assert modeller.push(FILES).outcome == VERIFIED
-        assert len(finished(mlflow_server, name)) == len(mlflow_server.versions(name)) == 1
+def test_push_model_that_is_refused_publishes_nothing(play, mlflow_server, fault):
+    cases = {name: lambda make=make: [make()] for name, (make, _) in REFUSED.items()}
+    played = play("refused", cases)[fault]
+    (outcome, words), retried = played.ends
+    assert (outcome, retried) == (NOTHING, (VERIFIED, "")), words
+    assert REFUSED[fault][1] in words
+    assert [len(versions) for versions in played.versions] == [0, 1]
+    assert bool(played.runs[0]) == (fault not in LEAVE_NOTHING)
+    assert len(finished(mlflow_server, played.name)) == 1
+
+
+@pytest.mark.parametrize("fault", DOUBTFUL)
+def test_push_model_that_cannot_be_proven_is_unverified(play, fault):
+    played = play("doubtful", {name: make for name, (make, _) in DOUBTFUL.items()})[fault]
+    (outcome, words), retried = played.ends
+    assert (outcome, retried) == (UNVERIFIED, (VERIFIED, "")), words
+    assert DOUBTFUL[fault][1] in words
+    # What is not verified gets no alias.
+    assert played.aliases == [[[]], [["stable"]]]
 
 
 @pytest.mark.parametrize(
@@ -361,38 +483,6 @@ def test_push_run_that_is_refused_half_way_says_that_it_failed(runner, mlflow_se
     proxy.faults.append(Refuse(PUT_FILE, 403, "not yours"))
     assert runner.push(FILES).outcome == NOTHING
     assert [run["info"]["status"] for run in mlflow_server.runs(name)] == ["FAILED"]
-
-
-DOUBTFUL = {
-    "other bytes": (lambda: [WrongBytes(GET_FILE)], "plate.csv has the SHA-256"),
-    "not to be listed": (lambda: [Refuse(LIST, 403, "not yours")], "not yours"),
-    "not to be fetched": (lambda: [Refuse(GET_FILE, 404, "gone")], "plate.csv: 404 Client Error"),
-    "alias refused": (lambda: [Refuse(ALIAS, 403, "not yours")], "what comes last failed"),
-    "not to be seen after an error": (
-        lambda: [
-            FailAfter(VERSION),
-            Refuse(f"GET {API}/model-versions/search", 500, "out of order", after=1),
-        ],
-        "it is not known whether",
-    ),
-}
-
-
-@pytest.mark.parametrize("fault", DOUBTFUL)
-def test_push_model_that_cannot_be_proven_is_unverified(
-    modeller, mlflow_server, proxy, name, fault
-):
-    make_faults, words = DOUBTFUL[fault]
-    for each in make_faults():
-        proxy.faults.append(each)
-    end = modeller.push(FILES)
-    assert end.outcome == UNVERIFIED, end.words
-    assert words in end.words
-    # What is not verified gets no alias.
-    assert aliased(mlflow_server, name) == [[]]
-    proxy.faults.clear()
-    assert modeller.push(FILES).outcome == VERIFIED
-    assert aliased(mlflow_server, name) == [["stable"]]
 
 
 def test_push_run_that_somebody_deleted_since_is_pushed_anew(runner, mlflow_server, name):
@@ -449,22 +539,29 @@ STAGES = {
 }
 
 
+@pytest.fixture(scope="module")
+def killed(plays):
+    """Kill a push at each stage, and then retry them all in one attempt."""
+    with plays("killed", STAGES) as (pusher, proxy, found):
+        for stage, played in found.items():
+            hold = STAGES[stage]()
+            proxy.faults.append(hold)
+            with pusher.pushing(FILES, **played.input) as ends:
+                assert hold.reached.wait(60), stage
+                kill_tasks()
+            hold.release()
+            proxy.faults.clear()
+            played.add(ends[0].record.outcome.succeeded)
+        push_each(pusher, [played.input for played in found.values()], found)
+        return found
+
+
 @pytest.mark.parametrize("stage", STAGES)
-def test_push_model_killed_and_retried_leaves_one_version(
-    modeller, mlflow_server, proxy, name, stage
-):
-    hold = STAGES[stage]()
-    proxy.faults.append(hold)
-    with modeller.pushing(FILES) as ends:
-        assert hold.reached.wait(60)
-        kill_tasks()
-    assert not ends[0].record.outcome.succeeded
-    hold.release()
-    proxy.faults.clear()
-    end = modeller.push(FILES)
-    assert end.outcome == VERIFIED, end.words
-    assert len(mlflow_server.runs(name)) == len(finished(mlflow_server, name)) == 1
-    assert aliased(mlflow_server, name) == [["stable"]]
+def test_push_model_killed_and_retried_leaves_one_version(killed, mlflow_server, stage):
+    played = killed[stage]
+    assert played.ends == [False, (VERIFIED, "")]
+    assert len(played.runs[1]) == len(finished(mlflow_server, played.name)) == 1
+    assert played.aliases[1] == [["stable"]]
 
 
 def test_push_run_whose_worker_is_killed_and_whose_run_appears_late_is_there_once(
@@ -534,7 +631,7 @@ WRONG_INPUT = [
 
 def test_push_model_of_wrong_input_names_it(modeller, proxy):
     end = modeller.push(FILES, each=[changes for changes, _ in WRONG_INPUT])
-    wanted, found = [words for _, words in WRONG_INPUT], end.record.outcome.value["words"]
+    wanted, found = [words for _, words in WRONG_INPUT], [words for _, words in ends_of(end)]
     assert [pair for pair in zip(wanted, found, strict=True) if pair[0] not in pair[1]] == []
     assert proxy.calls == ()
 
@@ -542,8 +639,8 @@ def test_push_model_of_wrong_input_names_it(modeller, proxy):
 def test_push_model_over_http_tries_it_where_that_is_allowed_or_nobody_signs_in(modeller):
     url = {"tracking_uri": "http://no-such-server.invalid"}
     given = [{**url, "allow_http": True}, {**url, "token": None}]
-    found = modeller.push(FILES, each=given).record.outcome.value["words"]
-    assert [words for words in found if "onnection" not in words] == []
+    ends = ends_of(modeller.push(FILES, each=given))
+    assert [words for _, words in ends if "onnection" not in words] == []
 
 
 @pytest.mark.parametrize(

@@ -479,7 +479,7 @@ def test_push_to_s3_from_the_command_line_fails_unverified_and_is_verified_by_th
 ):
     project = Project(tmp_path, push_client("push-s3"))
     project.write("plate.csv", FILES["plate.csv"])
-    proxy.faults.append(WrongBytes(f"GET {OBJECT}"))
+    proxy.faults.append(no(f"GET {OBJECT}", 403))
     config = {"bucket": "plates", "prefix": "daily", "endpoint_url": proxy.url, "region": REGION}
     words = [word for pair in config.items() for word in ("--config", "=".join(pair))]
     words += ["--secret", "access_key=env:KEY", "--secret", "secret_key=env:WORD"]
