@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking.client import MlflowClient
 from mlflow_client import address, is_missing, is_there_already, place, server_errors
 from runs import CONTENT, PUSH, RunsInExperiment
@@ -41,21 +42,15 @@ class VersionsOfModel(RunsInExperiment):
         self.aside = {**self.aside, "alias": alias}
 
     def versions(self) -> Iterator[Published]:
-        """Give the versions of the model, those of others too."""
-        with server_errors():
-            found = self._client.search_model_versions(
-                f"name='{self._model}'", max_results=100, order_by=["version_number DESC"]
-            )
-        base = f"{address(self._client)}/#/models/{quote(self._model)}/versions"
-        for version in found:
-            tags = version.tags
-            yield Published(
-                self._model,
-                str(version.version),
-                url=f"{base}/{version.version}",
-                mark=Mark(tags[PUSH], tags.get(CONTENT, "")) if PUSH in tags else None,
-                token=version.run_id,
-            )
+        """Give the newest versions of the model, those of others too, and last the push's own."""
+        named = f"name='{self._model}'"
+        for query in (named, f"{named} and tags.`{PUSH}` = '{self._key}'"):
+            with server_errors():
+                found = self._client.search_model_versions(
+                    query, max_results=self.listed, order_by=["version_number DESC"]
+                )
+            for version in found:
+                yield self._published_version(version)
 
     def upload(self, staged: Staged, newest: Published | None) -> None:
         """Make a run, and a version of the model that has the run's files."""
@@ -92,6 +87,16 @@ class VersionsOfModel(RunsInExperiment):
         if there < int(published.version):
             raise TryAgain(f"the alias '{self._alias}' does not point at the version")
         return {"alias": self._alias, "alias_version": str(there)}
+
+    def _published_version(self, version: ModelVersion) -> Published:
+        tags = version.tags
+        return Published(
+            self._model,
+            str(version.version),
+            url=f"{address(self._client)}/#/models/{quote(self._model)}/versions/{version.version}",
+            mark=Mark(tags[PUSH], tags.get(CONTENT, "")) if PUSH in tags else None,
+            token=version.run_id,
+        )
 
     def _aliased(self) -> int:
         """Return the version that the alias points at; 0 where it points at none."""

@@ -37,6 +37,8 @@ class RunsInExperiment(Destination):
     """
 
     kind = "mlflow-run"
+    listed = 100
+    looks_back = 101  # the last of them is the push's own, wherever it is
 
     def __init__(
         self,
@@ -53,12 +55,13 @@ class RunsInExperiment(Destination):
         self._origin_tags = _origin_tags(origin)
         self._run_name = run_name
         self._stores: dict[str, Artifacts] = {}
+        self._key = ""
         self.about = said.plain()
         self.aside = {"experiment": experiment, "run": run_name, "tags": self._origin_tags}
         self.ref = place(client, experiment)
 
     def check(self, staged: Staged) -> None:
-        """Refuse names of files that MLflow would keep under another name."""
+        """Refuse names of files that MLflow would keep under another name; note the mark."""
         for name in staged.files:
             if _MANGLED & set(name):
                 raise Refused(f"{name}: MLflow cannot keep a file with ?, # or % in its name")
@@ -66,15 +69,17 @@ class RunsInExperiment(Destination):
             beside = [other for other in staged.files if other.startswith(f"{folder}/")]
             if base == posixpath.basename(folder) and beside == [name]:
                 raise Refused(f"{name}: MLflow does not list a file alone in a folder of its name")
+        self._key = staged.mark.key
 
     def versions(self) -> Iterator[Published]:
-        """Give the finished runs of pushes."""
+        """Give the newest finished runs of pushes, and last the one of this push."""
         experiment = self._experiment_id()
         if experiment is None:
             return
-        query = f"tags.`{PUSH}` LIKE '%' and attributes.status = '{FINISHED}'"
-        for run in self._search(experiment, query):
-            yield self._published(run)
+        for where in ("LIKE '%'", f"= '{self._key}'"):
+            query = f"tags.`{PUSH}` {where} and attributes.status = '{FINISHED}'"
+            for run in self._search(experiment, query, most=self.listed):
+                yield self._published(run)
 
     def upload(self, staged: Staged, newest: Published | None) -> None:
         """Make a run, or complete what an earlier try left of one."""
@@ -150,12 +155,12 @@ class RunsInExperiment(Destination):
                 raise
             return found  # somebody else was faster
 
-    def _search(self, experiment: str, query: str) -> list[Run]:
+    def _search(self, experiment: str, query: str, *, most: int = 100) -> list[Run]:
         with server_errors():
             found = self._client.search_runs(
                 [experiment],
                 query,
-                max_results=100,
+                max_results=most,
                 order_by=["attributes.end_time DESC", "attributes.start_time DESC"],
             )
             return list(found)

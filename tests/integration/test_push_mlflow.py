@@ -45,6 +45,7 @@ LESS_PATIENCE = """
 RunsInExperiment.pause_s = 0.02
 RunsInExperiment.settle_s = 0.3
 RunsInExperiment.tries = 3
+RunsInExperiment.listed, RunsInExperiment.looks_back = 2, 3
 
 _push_model = push_model
 
@@ -325,7 +326,7 @@ DOUBTFUL = {
     "not to be seen after an error": (
         lambda: [
             FailAfter(VERSION),
-            Refuse(f"GET {API}/model-versions/search", 500, "out of order", after=1),
+            Refuse(f"GET {API}/model-versions/search", 500, "out of order", after=2),
         ],
         "it is not known whether",
     ),
@@ -483,6 +484,28 @@ def test_push_run_that_is_refused_half_way_says_that_it_failed(runner, mlflow_se
     proxy.faults.append(Refuse(PUT_FILE, 403, "not yours"))
     assert runner.push(FILES).outcome == NOTHING
     assert [run["info"]["status"] for run in mlflow_server.runs(name)] == ["FAILED"]
+
+
+def test_push_run_is_found_again_below_many_newer_ones(runner, mlflow_server, name):
+    first = runner.push(FILES).receipt["remote"]["version"]
+    experiment = mlflow_server.runs(name)[0]["info"]["experiment_id"]
+    tags = [{"key": "stepline.push", "value": "0" * 32}]
+    for _ in range(3):
+        made = mlflow_server.post("runs/create", experiment_id=experiment, tags=tags)
+        ended = {"status": "FINISHED", "end_time": int(time.time() * 1000) + 10_000}
+        mlflow_server.post("runs/update", run_id=made["run"]["info"]["run_id"], **ended)
+    receipt = runner.push(FILES).receipt
+    assert (receipt["new"], receipt["remote"]["version"]) == (False, first)
+    assert len(mlflow_server.runs(name)) == 4
+
+
+def test_push_model_is_found_again_below_many_newer_ones(modeller, mlflow_server, name):
+    modeller.push(FILES)
+    for _ in range(3):
+        mlflow_server.post("model-versions/create", name=name, source="s3://elsewhere/model")
+    receipt = modeller.push(FILES).receipt
+    assert (receipt["new"], receipt["remote"]["version"]) == (False, "1")
+    assert len(mlflow_server.versions(name)) == 4
 
 
 def test_push_run_that_somebody_deleted_since_is_pushed_anew(runner, mlflow_server, name):
