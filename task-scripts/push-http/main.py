@@ -42,9 +42,7 @@ def push_files(input: dict[str, Any], context: Context) -> dict[str, Any]:
             context,
             destination,
             files,
-            note=given.text("note", default=""),
-            dry_run=given.flag("dry_run"),
-            force=given.flag("force"),
+            **given.options(),
         )
 
 

@@ -53,9 +53,7 @@ def _push(kind: str, input: dict[str, Any], context: Any) -> dict[str, Any]:
         context,
         destination,
         files,
-        note=given.text("note", ""),
-        dry_run=given.flag("dry_run"),
-        force=given.flag("force"),
+        **given.options(),
     )
 
 

@@ -92,10 +92,8 @@ def _push(
         context,
         destination,
         files,
-        note=given.text("note", ""),
-        dry_run=given.flag("dry_run"),
-        force=given.flag("force"),
         wait_s=wait_s,
+        **given.options(),
     )
 
 

@@ -54,9 +54,7 @@ def _push(given: Given, context: Any, destination: Destination) -> dict:
         context,
         destination,
         given.files(context),
-        note=given.text("note", ""),
-        dry_run=given.flag("dry_run"),
-        force=given.flag("force"),
+        **given.options(),
     )
 
 

@@ -33,9 +33,7 @@ def push_files(input: dict, context: Any) -> dict:
         context,
         destination,
         given.files(context),
-        note=given.text("note", ""),
-        dry_run=given.flag("dry_run"),
-        force=given.flag("force"),
+        **given.options(),
     )
 
 

@@ -136,6 +136,18 @@ class Given:
             raise _wrong(name, "an object", value)
         return dict(value)
 
+    def options(self) -> dict[str, Any]:
+        """Return the fields ``note``, ``dry_run`` and ``force``, as `push` takes them.
+
+        Raises:
+            TypeError: One is of a wrong type.
+        """
+        return {
+            "note": self.text("note", ""),
+            "dry_run": self.flag("dry_run"),
+            "force": self.flag("force"),
+        }
+
     def files(self, context: Any, name: str = "files") -> dict[str, Any]:
         """Return file pointers by the names that the files are to have at the platform.
 

@@ -19,7 +19,8 @@ def texts_of(folder):
     """Return every text that stands in the modules of a task script, and what `Given` knows."""
     trees = [ast.parse(path.read_text()) for path in folder.rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]
-    return {"files", *(node.value for node in nodes if isinstance(node.value, str))}
+    known = {"files", "note", "dry_run", "force"}
+    return {*known, *(node.value for node in nodes if isinstance(node.value, str))}
 
 
 @pytest.mark.parametrize("step", STEPS)

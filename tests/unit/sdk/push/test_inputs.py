@@ -71,6 +71,12 @@ def test_given_anything_else_is_named(ask, value, error, words):
         ask(Given({"x": value}))
 
 
+def test_given_options_are_those_that_a_push_takes():
+    options = {"note": "a note", "dry_run": True, "force": False}
+    assert Given(options).options() == options
+    assert Given({}).options() == {"note": "", "dry_run": False, "force": False}
+
+
 @pytest.mark.parametrize("value", [POINTER, [POINTER], {"plate.csv": POINTER}], ids=str)
 def test_given_files_have_the_names_of_their_pointers(context, value):
     assert Given({"files": value}).files(context) == {"plate.csv": POINTER}
